@@ -1,0 +1,140 @@
+/**
+ * A directory as a sorted tree of regular files. The policy on links, special files and names lives here: a volume holds
+ * what a browser can ask for, so links are followed while they stay inside the site and everything else is refused.
+ */
+import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { type FileEntry, type FileTree, pathProblem, sortTree } from "../image/tree.ts";
+import { isSystemError } from "../util/files.ts";
+
+/** A file of the site and where its bytes are. */
+export interface SiteFile extends FileEntry {
+  /** Absolute path with every link resolved up to the file's own name. */
+  readonly source: string;
+}
+
+export interface Site {
+  /** The directory as given. */
+  readonly directory: string;
+  readonly files: FileTree<SiteFile>;
+  /** Directories without any file below them: no volume carries those. */
+  readonly emptyDirectories: readonly string[];
+  /** Sum of the file sizes in bytes. */
+  readonly bytes: number;
+}
+
+/** Reads names and sizes, no content. Throws SITE_UNREADABLE with every problem there is. */
+export function readSite(directory: string): Site {
+  const walk = new Walk(rootOf(directory));
+  walk.directory(walk.root, "", [walk.root]);
+  if (walk.problems.length > 0) {
+    const n = walk.problems.length;
+    throw new DeployError("SITE_UNREADABLE", `${directory}: ${n} ${n === 1 ? "entry" : "entries"} a volume cannot hold`, {
+      problems: walk.problems,
+      hint: "remove or replace what is listed; links are followed only while they stay inside the directory",
+    });
+  }
+  if (walk.files.length === 0) {
+    throw new DeployError("SITE_UNREADABLE", `${directory} holds no files`, {
+      hint: "did the build run, and does it write here?",
+    });
+  }
+  const files = sortTree(walk.files);
+  return { directory, files, emptyDirectories: walk.empty, bytes: files.reduce((sum, file) => sum + file.size, 0) };
+}
+
+function rootOf(directory: string): string {
+  try {
+    const root = realpathSync(directory);
+    if (statSync(root).isDirectory()) return root;
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
+    throw new DeployError("SITE_UNREADABLE", `${directory}: no such directory, or not readable`, {
+      hint: "name the directory the build writes the site to",
+      cause: error,
+    });
+  }
+  throw new DeployError("SITE_UNREADABLE", `${directory} is not a directory`, {
+    hint: "a data volume is made from a directory",
+  });
+}
+
+class Walk {
+  readonly root: string;
+  readonly files: SiteFile[] = [];
+  readonly problems: string[] = [];
+  readonly empty: string[] = [];
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  /** Collects what is below `directory` (absolute), called `prefix` ("a/b/" or "") in the volume. */
+  directory(directory: string, prefix: string, parents: readonly string[]): void {
+    let entries: Dirent[];
+    try {
+      entries = readdirSync(directory, { withFileTypes: true });
+    } catch (error) {
+      if (!isSystemError(error, "EACCES", "ENOENT")) throw error;
+      this.problems.push(`${prefix}: cannot be read (${error instanceof Error ? error.message : ""})`);
+      return;
+    }
+    if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
+    for (const entry of entries) {
+      const name = prefix + entry.name;
+      const source = `${directory}/${entry.name}`;
+      if (entry.name.includes("\ufffd") && !namedExactly(directory, entry.name)) {
+        this.problems.push(`${JSON.stringify(name)}: the name is not UTF-8, no link on a page can name it`);
+      } else if (entry.isFile()) this.file(name, source);
+      else if (entry.isDirectory()) this.directory(source, `${name}/`, [...parents, source]);
+      else if (entry.isSymbolicLink()) this.link(name, source, parents);
+      else this.problems.push(`${name}: a ${kindOf(entry)}, which no volume can hold`);
+    }
+  }
+
+  file(name: string, source: string): void {
+    const problem = pathProblem(name);
+    if (problem) this.problems.push(problem);
+    const stat = statSync(source, { throwIfNoEntry: false });
+    if (!stat?.isFile()) this.problems.push(`${name}: vanished while the site was read`);
+    else this.files.push({ path: name, size: stat.size, source });
+  }
+
+  link(name: string, source: string, parents: readonly string[]): void {
+    let target: string;
+    try {
+      target = realpathSync(source);
+    } catch (error) {
+      if (!isSystemError(error, "ENOENT", "ELOOP", "EACCES", "ENOTDIR")) throw error;
+      const loops = isSystemError(error, "ELOOP");
+      this.problems.push(`${name}: a symbolic link ${loops ? "that loops" : "to nothing that can be read"}`);
+      return;
+    }
+    if (!isInside(this.root, target)) {
+      this.problems.push(`${name}: a symbolic link that leaves the site (to ${target})`);
+      return;
+    }
+    const stat = statSync(target);
+    if (stat.isFile()) this.file(name, target);
+    else if (!stat.isDirectory()) this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
+    else if (parents.some((parent) => isInside(target, parent))) {
+      this.problems.push(`${name}: a symbolic link that loops (to a directory above itself)`);
+    } else this.directory(target, `${name}/`, [...parents, target]);
+  }
+}
+
+const isInside = (root: string, target: string) => target === root || target.startsWith(root + path.sep);
+
+/** Whether a name with U+FFFD really is spelt so on disk, and is not the stand-in for bytes that are not UTF-8. */
+function namedExactly(directory: string, name: string): boolean {
+  const wanted = Buffer.from(name);
+  return readdirSync(directory, { encoding: "buffer" }).some((found) => wanted.equals(found));
+}
+
+function kindOf(entry: Dirent | Stats): string {
+  if (entry.isFIFO()) return "fifo";
+  if (entry.isSocket()) return "socket";
+  if (entry.isBlockDevice() || entry.isCharacterDevice()) return "device";
+  return "special file";
+}

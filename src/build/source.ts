@@ -1,0 +1,78 @@
+/** Source: which commit of which repository is being released. Read once, from git or from the runner. */
+import { realpathSync } from "node:fs";
+import { DeployError } from "../errors.ts";
+import { isHex } from "../util/bytes.ts";
+import { exec } from "../util/exec.ts";
+
+export interface Source {
+  /** Where the source lives, without credentials; absent where there is no remote. */
+  readonly repository?: string;
+  /** Full commit id, 40 or 64 hex digits. */
+  readonly commit: string;
+  /** The full ref being built, e.g. refs/heads/main. */
+  readonly ref?: string;
+  /** Committer time, RFC 3339 in UTC; the only time that a release carries. */
+  readonly committedAt?: string;
+  /** URL of the workflow run. */
+  readonly run?: string;
+}
+
+/**
+ * Reads the source from the git checkout at `directory`; what git does not know comes from the runner's variables
+ * (GITHUB_SHA and friends). Throws SOURCE_UNKNOWN where neither names a commit.
+ */
+export async function readSource(directory: string, env: NodeJS.ProcessEnv): Promise<Source> {
+  const head = await gitOutput(directory, env, ["log", "-1", "--format=%H %cI"]);
+  const [commit, date] = head?.split(" ") ?? [env.GITHUB_SHA];
+  if (commit === undefined || !isHex(commit, 40, 64)) {
+    throw new DeployError("SOURCE_UNKNOWN", `${directory} is not in a git checkout with a commit`, {
+      hint: "a release belongs to a source commit: run inside the checkout (git init, git commit), or set GITHUB_SHA",
+    });
+  }
+  const remote = repositoryFromRunner(env) ?? publicUrl(await gitOutput(directory, env, ["remote", "get-url", "origin"]));
+  const ref = env.GITHUB_REF || (await gitOutput(directory, env, ["symbolic-ref", "-q", "HEAD"]));
+  return {
+    ...(remote ? { repository: remote } : {}),
+    commit,
+    ...(ref ? { ref } : {}),
+    ...(date ? { committedAt: utc(date) } : {}),
+    ...runUrl(env),
+  };
+}
+
+/** What a commit subject calls the source: `owner/repo`, or `fallback` where there is no remote. */
+export function sourceLabel(source: Source, fallback: string): string {
+  if (source.repository === undefined) return fallback;
+  return source.repository.replace(/^[a-z+]+:\/\/[^/]+\//, "");
+}
+
+/** A remote's URL as https without credentials; undefined for a path, which means nothing elsewhere. */
+export function publicUrl(remote: string | undefined): string | undefined {
+  if (!remote) return undefined;
+  const scp = /^(?:[^@/]+@)?([^:/]+):(?!\/\/)(.+)$/.exec(remote);
+  const url = scp ? `https://${scp[1]}/${scp[2]}` : remote.replace(/^(?:ssh|git\+ssh):\/\//, "https://");
+  const parts = /^(https?):\/\/(?:[^@/]*@)?([^/]+)\/+(.+?)(?:\.git)?\/*$/.exec(url);
+  if (!parts) return undefined;
+  const host = remote.startsWith("http") ? parts[2] : parts[2]?.replace(/:\d+$/, "");
+  return `${parts[1]}://${host}/${parts[3]}`;
+}
+
+function repositoryFromRunner(env: NodeJS.ProcessEnv): string | undefined {
+  if (!env.GITHUB_REPOSITORY) return undefined;
+  return `${env.GITHUB_SERVER_URL || "https://github.com"}/${env.GITHUB_REPOSITORY}`;
+}
+
+function runUrl(env: NodeJS.ProcessEnv): { run?: string } {
+  const repository = repositoryFromRunner(env);
+  if (!repository || !env.GITHUB_RUN_ID) return {};
+  return { run: `${repository}/actions/runs/${env.GITHUB_RUN_ID}` };
+}
+
+const utc = (date: string) => new Date(date).toISOString().replace(".000Z", "Z");
+
+async function gitOutput(directory: string, env: NodeJS.ProcessEnv, args: string[]): Promise<string | undefined> {
+  // A checkout made by another user (a container's root) is still the one being built: reading it runs nothing.
+  const safe = ["-c", `safe.directory=${realpathSync(directory)}`, "-c", "safe.directory=*"];
+  const result = await exec(["git", ...safe, "-C", directory, ...args], { env: { ...env, LC_ALL: "C" } });
+  return result.code === 0 ? result.stdout.toString("utf8").trim() : undefined;
+}

@@ -1,0 +1,123 @@
+/**
+ * Tar volumes: files-only ustar in the profile that every MirageOS tar reader from 2.4 to 3.3 accepts (ocaml-tar,
+ * POSIX.1-1988 ustar, GNU long names). No directories, no links, no clocks. Pure.
+ *
+ * The reader opens a block device, so the image ends in two zero blocks and is padded to 4096 bytes: mirage-block-xen
+ * serves sectors of at least 4096 bytes and drops a partial last one.
+ */
+import { DeployError } from "../errors.ts";
+import { roundUp } from "../util/bytes.ts";
+import { count } from "../util/size.ts";
+import type { ImageFormat, ImageLayout, Piece } from "./format.ts";
+import { detectTar, listTar } from "./tar-read.ts";
+import { type FileTree, treeProblems } from "./tree.ts";
+
+export const BLOCK = 512;
+const PADDING = 4096;
+/** ustar header fields: name[100] at 0, prefix[155] at 345. */
+const NAME_LENGTH = 100;
+const PREFIX_LENGTH = 155;
+/** ocaml-tar asserts that an extension body fits one block; a GNU long name is NUL-terminated inside it. */
+export const MAX_PATH = 511;
+/** Eleven octal digits. Base-256 sizes abort the guest's boot, so a larger file cannot be carried. */
+const MAX_SIZE = 8 * 1024 ** 3 - 1;
+const LONG_LINK = "././@LongLink";
+
+export const tar: ImageFormat = {
+  name: "tar",
+  summary: "files-only ustar, for MirageOS tar_kv_ro and anything that reads tar",
+  layout: layoutTar,
+  detect: detectTar,
+  list: listTar,
+};
+
+function layoutTar(tree: FileTree, options: { readonly size?: number } = {}): ImageLayout {
+  const problems = treeProblems(tree);
+  const starts: number[] = [];
+  let end = 0;
+  for (const { path, size } of tree) {
+    starts.push(end);
+    const bytes = Buffer.byteLength(path);
+    if (bytes > MAX_PATH) problems.push(`${path}: ${bytes} bytes of path; a MirageOS tar reader takes ${MAX_PATH}`);
+    if (size > MAX_SIZE) problems.push(`${path}: ${size} bytes; a tar header holds at most ${MAX_SIZE}`);
+    end += headerLength(path) + roundUp(size, BLOCK);
+  }
+  const needed = roundUp(end + 2 * BLOCK, PADDING);
+  const size = options.size === undefined ? needed : roundUp(options.size, PADDING);
+  if (size < needed) problems.push(`the files need ${needed} bytes, the volume is given ${options.size}`);
+  if (problems.length > 0) {
+    throw new DeployError("SITE_UNREPRESENTABLE", `a tar volume cannot carry ${count(problems.length, "thing")}`, {
+      problems,
+      hint: "rename, shorten or leave out what is listed; nothing was written",
+    });
+  }
+  return { size, starts, pieces: () => tarPieces(tree, size - end) };
+}
+
+
+
+function* tarPieces(tree: FileTree, trailer: number): Generator<Piece> {
+  for (let file = 0; file < tree.length; file++) {
+    const { path, size } = tree[file] as FileTree[number];
+    yield { kind: "bytes", bytes: encodeHeader(path, size) };
+    if (size > 0) yield { kind: "content", file, size };
+    if (size % BLOCK !== 0) yield { kind: "zeros", length: BLOCK - (size % BLOCK) };
+  }
+  yield { kind: "zeros", length: trailer };
+}
+
+function headerLength(path: string): number {
+  // ASCII paths of up to 100 characters are by far the most; they need no split.
+  if (path.length <= NAME_LENGTH / 3) return BLOCK;
+  return splitPath(Buffer.from(path)) ? BLOCK : 3 * BLOCK;
+}
+
+/** The header of one file: one block, or three where the path needs a GNU long-name record. */
+function encodeHeader(path: string, size: number): Uint8Array {
+  const name = Buffer.from(path);
+  const split = splitPath(name);
+  if (split) return header({ ...split, size, type: "0" });
+  const body = Buffer.alloc(BLOCK);
+  name.copy(body);
+  return Buffer.concat([
+    header({ prefix: "", name: Buffer.from(LONG_LINK), size: name.length + 1, type: "L" }),
+    body,
+    header({ prefix: "", name: name.subarray(0, NAME_LENGTH), size, type: "0" }),
+  ]);
+}
+
+interface SplitName {
+  readonly prefix: Uint8Array | "";
+  readonly name: Uint8Array;
+}
+
+/** The path in the two header fields, cut at the last slash that lets both fit; undefined if none does. */
+function splitPath(path: Buffer): SplitName | undefined {
+  if (path.length <= NAME_LENGTH) return { prefix: "", name: path };
+  const slash = path.lastIndexOf("/", PREFIX_LENGTH);
+  if (slash <= 0 || path.length - slash - 1 > NAME_LENGTH) return undefined;
+  return { prefix: path.subarray(0, slash), name: path.subarray(slash + 1) };
+}
+
+/** The fields that are the same in every header: mode, owner, time, magic and version, device numbers. */
+const TEMPLATE = (() => {
+  const block = Buffer.alloc(BLOCK);
+  block.write("0000644\0" + "0000000\0" + "0000000\0" + "00000000000\0" + "00000000000\0", NAME_LENGTH, "latin1");
+  block.write("        ", 148, "latin1");
+  block.write("ustar\0" + "00", 257, "latin1");
+  block.write("0000000\0" + "0000000\0", 329, "latin1");
+  return block;
+})();
+
+function header(fields: SplitName & { size: number; type: "0" | "L" }): Buffer {
+  const block = Buffer.from(TEMPLATE);
+  block.set(fields.name, 0);
+  if (fields.prefix !== "") block.set(fields.prefix, 345);
+  block.write(fields.size.toString(8).padStart(11, "0"), 124, "latin1");
+  block.write(fields.type, 156, "latin1");
+  // The checksum counts its own field as spaces, which the template holds.
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  return block;
+}

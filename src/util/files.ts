@@ -1,0 +1,128 @@
+/** Files: disposable directories, atomic replacement, random access. */
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DeployError, messageOf } from "../errors.ts";
+import type { ByteSource } from "./bytes.ts";
+
+/** A directory of mode 0700 that is gone when it goes out of scope. */
+export function tempDir(prefix: string, parent: string = tmpdir()): Disposable & { readonly path: string } {
+  const dir = mkdtempSync(path.join(parent, `${prefix}-`));
+  openDirs.add(dir);
+  return {
+    path: dir,
+    [Symbol.dispose]() {
+      rmSync(dir, { recursive: true, force: true });
+      openDirs.delete(dir);
+    },
+  };
+}
+
+const openDirs = new Set<string>();
+
+/** Removes every temporary directory that is still open; for the doors, when a signal ends the process. */
+export function removeTempDirs(): void {
+  for (const dir of openDirs) rmSync(dir, { recursive: true, force: true });
+  openDirs.clear();
+}
+
+/** Replaces `file` by `content` at once: written beside it, flushed, renamed, and the directory flushed. */
+export function writeAtomic(file: string, content: Uint8Array | string, mode = 0o644): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, content, { mode, flush: true });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw ioError(`cannot write ${file}`, error);
+  }
+  syncDirectory(path.dirname(file));
+}
+
+/** Makes renames in `dir` survive a power cut. */
+export function syncDirectory(dir: string): void {
+  const fd = openSync(dir, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file opened for random access; reads see one buffer that the next read reuses. */
+export interface OpenFile extends ByteSource, Disposable {}
+
+/** Opens a regular file; throws IO_FAILED when there is none. */
+export function openFile(file: string): OpenFile {
+  let fd: number;
+  try {
+    fd = openSync(file, "r");
+  } catch (error) {
+    throw ioError(`cannot open ${file}`, error);
+  }
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    closeSync(fd);
+    throw new DeployError("IO_FAILED", `${file} is not a regular file`);
+  }
+  return { ...fileSource(fd, stat.size), [Symbol.dispose]: () => closeSync(fd) };
+}
+
+/** Read ahead this much: lists of small members then cost one system call for many. */
+const WINDOW = 16 * 1024;
+
+/** Random access to an open file descriptor, through a small window. */
+export function fileSource(fd: number, size: number): ByteSource {
+  let window = Buffer.allocUnsafe(WINDOW);
+  let start = 0;
+  let end = 0;
+  return {
+    size,
+    read(offset, length) {
+      if (offset >= start && offset + length <= end) return window.subarray(offset - start, offset - start + length);
+      if (length > window.length) window = Buffer.allocUnsafe(length);
+      start = offset;
+      end = offset + readFully(fd, window, Math.min(window.length, Math.max(0, size - offset)), offset);
+      return window.subarray(0, Math.min(length, end - start));
+    },
+  };
+}
+
+/** Reads up to `length` bytes into `buffer`; fewer only at the end of the file. */
+export function readFully(fd: number, buffer: Uint8Array, length: number, position: number): number {
+  let done = 0;
+  while (done < length) {
+    const n = readSync(fd, buffer, done, length - done, position + done);
+    if (n === 0) break;
+    done += n;
+  }
+  return done;
+}
+
+/** Whether `error` is a system error with one of these codes (ENOENT, EACCES, …). */
+export function isSystemError(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full: free some space and run again",
+  EACCES: "permission denied: check the owner and mode of the path",
+  EROFS: "the file system is read-only",
+  EMFILE: "too many open files: raise the limit (ulimit -n)",
+};
+
+/** A system error as IO_FAILED, with the remedy where the code tells one. */
+export function ioError(what: string, error: unknown): DeployError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return new DeployError("IO_FAILED", `${what}: ${messageOf(error)}`, { hint: REMEDIES[code], cause: error });
+}

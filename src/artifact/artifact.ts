@@ -1,0 +1,28 @@
+/** Artifacts: what a build leaves that ships. Each is a file on this machine and what is known of its bytes. */
+import type { IndexEntry } from "../image/index-file.ts";
+import type { ImageFormat } from "../image/format.ts";
+import type { KernelInfo } from "../kernel/kernel.ts";
+
+export interface KernelArtifact {
+  /** Where the bytes are on this machine. */
+  readonly file: string;
+  readonly size: number;
+  /** Hex sha256 of the file. */
+  readonly sha256: string;
+  /** Git blob id of the file. */
+  readonly id: string;
+  readonly info: KernelInfo;
+}
+
+export interface VolumeArtifact {
+  readonly name: string;
+  readonly file: string;
+  readonly format: ImageFormat;
+  readonly size: number;
+  /** Hex sha256 of the image. */
+  readonly sha256: string;
+  /** The files in image order. */
+  readonly index: readonly IndexEntry[];
+  /** Directories of the site without files, which the image does not hold; empty when the site was not read here. */
+  readonly emptyDirectories: readonly string[];
+}

@@ -1,0 +1,32 @@
+/** From a directory to a volume's image, with its index. */
+import path from "node:path";
+import { formatNamed } from "../image/formats.ts";
+import type { VolumeArtifact } from "./artifact.ts";
+import { readSite } from "./read-tree.ts";
+import { writeImage } from "./write-image.ts";
+
+/** What to make a data volume from. */
+export interface VolumeSpec {
+  readonly name: string;
+  /** The directory with its files. */
+  readonly from: string;
+  readonly format: string;
+  /** Total size in bytes where head-room is wanted. */
+  readonly size?: number | undefined;
+}
+
+/** Writes `<directory>/<name>.img`; throws what reading the site, the layout or the disk throws. */
+export async function makeVolume(
+  spec: VolumeSpec,
+  directory: string,
+  onProgress?: (written: number, total: number) => void,
+): Promise<VolumeArtifact> {
+  const format = formatNamed(spec.format);
+  const site = readSite(spec.from);
+  const layout = format.layout(site.files, spec.size === undefined ? {} : { size: spec.size });
+  const file = path.join(directory, `${spec.name}.img`);
+  const image = await writeImage(layout, site.files, file, {
+    onProgress: (written) => onProgress?.(written, layout.size),
+  });
+  return { name: spec.name, file, format, ...image, emptyDirectories: site.emptyDirectories };
+}

@@ -1,0 +1,24 @@
+/** The image formats, by name. A new format is one file and one line here. Pure. */
+import { DeployError } from "../errors.ts";
+import type { ByteSource } from "../util/bytes.ts";
+import type { ImageFormat } from "./format.ts";
+import { tar } from "./tar.ts";
+
+const FORMATS = { tar } as const satisfies Record<string, ImageFormat>;
+
+export type FormatName = keyof typeof FORMATS;
+
+export const FORMAT_NAMES = Object.keys(FORMATS) as [FormatName, ...FormatName[]];
+
+/** The format called `name`; throws USAGE naming those there are. */
+export function formatNamed(name: string): ImageFormat {
+  if (Object.hasOwn(FORMATS, name)) return FORMATS[name as FormatName];
+  throw new DeployError("USAGE", `there is no image format called ${JSON.stringify(name)}`, {
+    hint: `one of: ${FORMAT_NAMES.join(", ")}`,
+  });
+}
+
+/** The format whose marks the first bytes bear; undefined if none. */
+export function detectFormat(source: ByteSource): ImageFormat | undefined {
+  return Object.values(FORMATS).find((format) => format.detect(source));
+}

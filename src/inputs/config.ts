@@ -1,0 +1,42 @@
+/** From a file's text and raw inputs to a validated configuration. Pure. */
+import { type Config, configSchema, type HostConfig, hostSchema } from "./schema.ts";
+import { configError, type Layer, validateLayers } from "./layers.ts";
+import { type InputStyle, type RawInputs, rawLayer } from "./raw.ts";
+import { yamlLayer } from "./yaml.ts";
+
+/** A configuration file as read: its text and the name it has in messages. */
+export interface ConfigText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Merges and validates; throws CONFIG_INVALID with every mistake at the place where it was written. */
+export function readConfig(file: ConfigText | undefined, raw: RawInputs, style: InputStyle): Config {
+  const layers: Layer[] = file ? [yamlLayer(file.text, file.name)] : [];
+  layers.push(rawLayer(raw, style, layers[0]?.values ?? {}));
+  const config = validateLayers(configSchema, layers);
+  const problems = volumeProblems(config, layers);
+  if (problems.length > 0) throw configError(problems);
+  return config;
+}
+
+/** host.yml; throws CONFIG_INVALID with every mistake and its line. */
+export function readHostConfig(file: ConfigText): HostConfig {
+  return validateLayers(hostSchema, [yamlLayer(file.text, file.name)]);
+}
+
+/** What the schema of one volume cannot say: a data volume comes from somewhere, a secret one never does. */
+function volumeProblems(config: Config, layers: readonly Layer[]): string[] {
+  const place = (name: string) => layers.find(({ values }) => hasVolume(values, name))?.origin(["volumes", name]) ?? "";
+  return Object.entries(config.volumes).flatMap(([name, { from, secret }]) => {
+    if (secret && from !== undefined) {
+      return [`${place(name)}: volumes.${name}: a secret volume has no "from": only the host may hold its content`];
+    }
+    if (!secret && from === undefined) return [`${place(name)}: volumes.${name}.from: missing: the directory to make it from`];
+    return [];
+  });
+}
+
+function hasVolume(values: Readonly<Record<string, unknown>>, name: string): boolean {
+  return typeof values.volumes === "object" && values.volumes !== null && Object.hasOwn(values.volumes, name);
+}

@@ -1,0 +1,77 @@
+/**
+ * Layers of raw values (a file, flags, Action inputs) merged into one, validated by one schema, with every mistake
+ * reported at the place the user wrote it. Pure.
+ */
+import * as v from "valibot";
+import { DeployError } from "../errors.ts";
+import { pathText, type SchemaProblem, schemaProblems } from "../util/schema.ts";
+
+export type Path = readonly (string | number)[];
+
+export interface Layer {
+  /** Nested values in the shape of the schema. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Where the value at `path` was written: "unikernel.yml:12", "--format". */
+  origin(path: Path): string;
+  /** Mistakes that kept a value from getting this far, each with its place. */
+  readonly problems?: readonly string[];
+}
+
+/**
+ * Merges the layers, later ones winning key by key (lists are replaced whole), and validates. Throws CONFIG_INVALID with
+ * all mistakes of all layers.
+ */
+export function validateLayers<S extends v.GenericSchema>(schema: S, layers: readonly Layer[]): v.InferOutput<S> {
+  const merged = layers.reduce<unknown>((so, layer) => merge(so, layer.values), {});
+  const problems = layers.flatMap((layer) => layer.problems ?? []);
+  const result = v.safeParse(schema, merged);
+  if (!result.success) {
+    for (const problem of schemaProblems(result.issues)) problems.push(`${placeOf(problem, layers)}: ${problem.message}`);
+  }
+  if (problems.length > 0 || !result.success) throw configError(problems);
+  return result.output;
+}
+
+/** CONFIG_INVALID with one or more problems. */
+export function configError(problems: readonly string[], hint?: string): DeployError {
+  const title = problems.length === 1 ? "a mistake in the configuration" : `${problems.length} mistakes in the configuration`;
+  return new DeployError("CONFIG_INVALID", title, { problems, hint });
+}
+
+/** "unikernel.yml:12: volumes.data.format", or just the flag, which names itself. */
+export function placeOf(problem: SchemaProblem, layers: readonly Layer[]): string {
+  const layer = layers.findLast(({ values }) => reaches(values, problem.path)) ?? layers.at(-1);
+  const origin = layer?.origin(problem.path) ?? "";
+  const field = pathText(problem.path);
+  if (/^--|^input /.test(origin)) return origin;
+  return [origin, field].filter((text) => text !== "").join(": ");
+}
+
+/** Whether the layer has written anything at the path, or at its parent where the value is missing. */
+function reaches(values: unknown, path: Path): boolean {
+  let value = values;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return false;
+    value = (value as Record<string | number, unknown>)[key];
+  }
+  return true;
+}
+
+function merge(under: unknown, over: unknown): unknown {
+  if (over === undefined) return under;
+  if (!isMap(under) || !isMap(over)) return over;
+  const merged: Record<string, unknown> = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    // A key named __proto__ would change the object instead of being refused as unknown.
+    Object.defineProperty(merged, key, {
+      value: merge(Object.hasOwn(under, key) ? under[key] : undefined, value),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return merged;
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,113 @@
+/**
+ * The configuration: one schema for `unikernel.yml`, command-line flags and Action inputs, which are all brought into
+ * this shape before they are judged. schema/config.v1.json is generated from it. Pure.
+ */
+import * as v from "valibot";
+import { FORMAT_NAMES } from "../image/formats.ts";
+import { RELEASE_NAME, VOLUME_NAME } from "../manifest/schema.ts";
+import { parseDuration, parseSize } from "../util/size.ts";
+
+const text = v.pipe(v.string(), v.nonEmpty("expected some text"));
+const sizeText = v.pipe(
+  v.union([v.string(), v.number()]),
+  v.check((value) => parseSize(String(value)) !== undefined, "expected a size such as 20MB or 64MiB"),
+  v.transform((value) => parseSize(String(value)) as number),
+);
+const duration = v.pipe(
+  v.string(),
+  v.check((value) => parseDuration(value) !== undefined, "expected a duration such as 30s or 5m"),
+  v.transform((value) => parseDuration(value) as number),
+);
+const memory = v.pipe(
+  v.number(),
+  v.safeInteger("expected whole MiB"),
+  v.minValue(1, "expected 1 MiB or more"),
+  v.maxValue(1024 * 1024, "expected at most 1 TiB"),
+);
+const port = v.pipe(v.number(), v.integer("expected a port"), v.minValue(1, "expected a port"), v.maxValue(65_535, "expected a port"));
+const releaseName = v.pipe(v.string(), v.regex(RELEASE_NAME, "expected letters, digits, - or _ (at most 63)"));
+
+/** The tenders that can run a guest. */
+export const TENDERS = ["auto", "solo5-hvt", "solo5-spt", "qemu", "unix", "command", "xl", "albatross"] as const;
+
+export const LAYOUTS = ["image", "files"] as const;
+
+const volume = v.strictObject({
+  from: v.optional(text),
+  format: v.optional(v.picklist(FORMAT_NAMES), "tar"),
+  device: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{1,67}$/, "expected 1 to 67 letters or digits, as Solo5 takes"))),
+  size: v.optional(sizeText),
+  secret: v.optional(v.boolean(), false),
+});
+
+const volumes = v.record(v.pipe(v.string(), v.regex(VOLUME_NAME, "expected a volume name: letters, digits, - or _")), volume);
+
+const boot = v.strictObject({
+  tender: v.optional(v.picklist(TENDERS), "auto"),
+  port: v.optional(port, 80),
+  required: v.optional(v.boolean(), false),
+});
+
+/** `checks.<id>`: one check's settings. */
+const checkSettings = v.looseObject({ severity: v.optional(v.picklist(["error", "warning", "note", "off"])) });
+
+const checks = v.objectWithRest(
+  {
+    boot: v.optional(boot),
+    "max-kernel-size": v.optional(sizeText),
+    "max-image-size": v.optional(sizeText),
+    ignore: v.optional(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?::.+)?$/, "expected a check's id, or id:path"))), []),
+  },
+  checkSettings,
+);
+
+const deploy = v.strictObject({
+  repository: v.optional(text),
+  branch: v.optional(v.pipe(v.string(), v.regex(/^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/, "expected a branch name")), "main"),
+  path: v.optional(v.pipe(v.string(), v.regex(/^(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])*$/, "expected a relative directory")), ""),
+  layout: v.optional(v.picklist(LAYOUTS), "image"),
+  history: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(1, "expected 1 or more"))),
+});
+
+export const configSchema = v.strictObject({
+  name: v.optional(releaseName),
+  build: v.optional(text),
+  kernels: v.optional(v.array(text), []),
+  volumes: v.optional(volumes, {}),
+  launch: v.optional(v.strictObject({ memory: v.optional(memory, 64), args: v.optional(v.array(v.string()), []) }), {}),
+  checks: v.optional(checks, {}),
+  deploy: v.optional(deploy, {}),
+});
+
+/** A validated configuration with every default filled in. */
+export type Config = v.InferOutput<typeof configSchema>;
+export type VolumeConfig = Config["volumes"][string];
+
+export const hostSchema = v.strictObject({
+  name: releaseName,
+  repository: text,
+  target: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a target such as hvt")),
+  state: text,
+  branch: v.optional(text, "main"),
+  path: v.optional(v.string(), ""),
+  arch: v.optional(text),
+  "allowed-signers": v.optional(text),
+  "ssh-key": v.optional(text),
+  "known-hosts": v.optional(text),
+  secrets: v.optional(v.record(v.string(), v.strictObject({ from: text, format: v.optional(text) })), {}),
+  launch: v.optional(
+    v.strictObject({
+      tender: v.optional(v.picklist(TENDERS), "auto"),
+      memory: v.optional(memory),
+      net: v.optional(v.record(v.string(), v.string()), {}),
+      args: v.optional(v.array(v.string())),
+    }),
+    {},
+  ),
+  health: v.optional(v.strictObject({ url: text, timeout: v.optional(duration, "30s") })),
+  poll: v.optional(duration, "60s"),
+  keep: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(2, "expected 2 or more: current and rollback")), 3),
+});
+
+/** host.yml, validated, with every default filled in. Durations are in milliseconds. */
+export type HostConfig = v.InferOutput<typeof hostSchema>;

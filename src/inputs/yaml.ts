@@ -1,0 +1,51 @@
+/** A YAML file as a layer of values that remembers the line of each. Pure. */
+import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import type { Layer, Path } from "./layers.ts";
+
+/** A configuration larger than this is not one (bytes). */
+const MAX_CONFIG = 1024 * 1024;
+
+/** Parses `text` (called `file` in messages). Syntax mistakes become problems of the layer, with their lines. */
+export function yamlLayer(text: string, file: string): Layer {
+  if (text.length > MAX_CONFIG) return broken(file, [`${file}: ${text.length} bytes; a configuration has at most ${MAX_CONFIG}`]);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const lineAt = (offset: number | undefined) => (offset === undefined ? "" : `:${lines.linePos(offset).line}`);
+  const problems = document.errors.map(({ message, pos }) => `${file}${lineAt(pos[0])}: ${message}`);
+  if (problems.length > 0) return broken(file, problems);
+  let values: unknown;
+  try {
+    values = document.toJS();
+  } catch (error) {
+    return broken(file, [`${file}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+  if (values === null) values = {};
+  if (typeof values !== "object" || Array.isArray(values)) {
+    return broken(file, [`${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${typeof values}`]);
+  }
+  return {
+    values: values as Record<string, unknown>,
+    origin: (path) => `${file}${lineAt(positionOf(document.contents, path))}`,
+  };
+}
+
+const broken = (file: string, problems: readonly string[]): Layer => ({ values: {}, origin: () => file, problems });
+
+/** Offset of the key (or list item) at `path`, or of the innermost thing on the way that exists. */
+function positionOf(root: Node | null, path: Path): number | undefined {
+  let node: unknown = root;
+  let position = root?.range?.[0];
+  for (const key of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item: Pair) => isScalar(item.key) && String(item.key.value) === String(key));
+      if (!isPair(pair)) break;
+      if (isNode(pair.key)) position = pair.key.range?.[0] ?? position;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)];
+      if (!isNode(node)) break;
+      position = node.range?.[0] ?? position;
+    } else break;
+  }
+  return position;
+}

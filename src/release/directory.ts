@@ -1,0 +1,178 @@
+/**
+ * The release directory, which crosses from the build job to the deploy job. It is written beside its place and moved
+ * there whole; read back, nothing in it is trusted.
+ */
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { KernelArtifact, VolumeArtifact } from "../artifact/artifact.ts";
+import { readKernel } from "../artifact/kernels.ts";
+import { scanImage } from "../artifact/scan-image.ts";
+import { DeployError } from "../errors.ts";
+import { formatNamed } from "../image/formats.ts";
+import { encodeIndex, parseIndex } from "../image/index-file.ts";
+import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
+import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
+import { ioError } from "../util/files.ts";
+import type { Release } from "./release.ts";
+
+export const MANIFEST_FILE = "manifest.json";
+export const REPORT_FILE = "report.json";
+const OURS = new Set([MANIFEST_FILE, "manifest.json.sig", REPORT_FILE, "kernels", "volumes"]);
+
+/** A release directory being made: beside its place until `commit`, gone if that is never reached. */
+export interface Staging extends Disposable {
+  readonly directory: string;
+  /** Moves everything to its place, replacing an older release of ours. */
+  commit(): void;
+}
+
+/**
+ * Begins a release directory that will be `out`. Throws OUTPUT_NOT_OURS, before anything is done, when `out` holds
+ * something that is not a release of ours.
+ */
+export function stageRelease(out: string): Staging {
+  const target = path.resolve(out);
+  refuseForeign(target);
+  const directory = path.join(path.dirname(target), `.${path.basename(target)}.${process.pid}.tmp`);
+  try {
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(path.join(directory, "kernels"), { recursive: true });
+    mkdirSync(path.join(directory, "volumes"));
+  } catch (error) {
+    throw ioError(`cannot write beside ${out}`, error);
+  }
+  return {
+    directory,
+    commit: () => replaceDirectory(directory, target),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+function refuseForeign(target: string): void {
+  const stat = statSync(target, { throwIfNoEntry: false });
+  if (!stat) return;
+  if (!stat.isDirectory()) throw notOurs(target, "it is not a directory");
+  const entries = readdirSync(target);
+  if (entries.length === 0) return;
+  const foreign = entries.filter((name) => !OURS.has(name));
+  if (foreign.length > 0) throw notOurs(target, `it holds ${foreign.slice(0, 3).join(", ")}`);
+  if (!entries.includes(MANIFEST_FILE)) throw notOurs(target, "it has no manifest.json");
+  try {
+    const { type } = JSON.parse(readFileSync(path.join(target, MANIFEST_FILE), "utf8")) as { type?: unknown };
+    if (type === "unikernel-deploy.release") return;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw ioError(`cannot read ${target}`, error);
+  }
+  throw notOurs(target, "its manifest.json is not a release manifest");
+}
+
+function notOurs(target: string, why: string): DeployError {
+  return new DeployError("OUTPUT_NOT_OURS", `${target} is not an empty directory or a release of ours: ${why}`, {
+    hint: "choose another --out, or empty this one yourself",
+  });
+}
+
+/** Two renames: no file system call that Node offers swaps two directories at once. The old release goes last. */
+function replaceDirectory(from: string, to: string): void {
+  const old = `${from}.old`;
+  try {
+    if (existsSync(to)) renameSync(to, old);
+    renameSync(from, to);
+  } catch (error) {
+    if (existsSync(old) && !existsSync(to)) renameSync(old, to);
+    throw ioError(`cannot move the release to ${to}`, error);
+  }
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** Writes the manifest and the indexes of the volumes; kernels and images are there already. */
+export function writeRelease(directory: string, release: Release): void {
+  writeFileSync(path.join(directory, MANIFEST_FILE), encodeManifest(release.manifest));
+  for (const { name, index } of release.volumes) {
+    writeFileSync(path.join(directory, "volumes", `${name}.index`), encodeIndex(index));
+  }
+}
+
+/**
+ * Reads a release directory, recomputing every digest and id in one pass over each file. Throws RELEASE_INVALID where it
+ * is not one, DIGEST_MISMATCH listing every file that is not what the manifest says.
+ */
+export async function readRelease(directory: string): Promise<Release> {
+  const manifest = readManifestFile(directory);
+  const problems: string[] = [];
+  const kernels = manifest.kernels.map((kernel) => readManifestKernel(directory, kernel, problems));
+  const volumes: VolumeArtifact[] = [];
+  for (const volume of manifest.volumes.filter(isDataVolume)) {
+    volumes.push(await readManifestVolume(directory, volume, problems));
+  }
+  if (problems.length > 0) {
+    throw new DeployError("DIGEST_MISMATCH", `${directory} is not the release its manifest describes`, {
+      problems,
+      hint: "build it again; nothing of it was used",
+    });
+  }
+  return { manifest, kernels, volumes };
+}
+
+function readManifestFile(directory: string): ReleaseManifest {
+  const file = path.join(directory, MANIFEST_FILE);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) {
+    throw new DeployError("RELEASE_INVALID", `${directory} is not a release directory: it has no manifest.json`, {
+      hint: "give the directory that build wrote with --out",
+    });
+  }
+  if (stat.size > MAX_MANIFEST) throw new DeployError("RELEASE_INVALID", `${file} has ${stat.size} bytes, too many for a manifest`);
+  return parseManifest(readFileSync(file), file);
+}
+
+function readManifestKernel(directory: string, kernel: ManifestKernel, problems: string[]): KernelArtifact {
+  const artifact = readKernel(requireFile(directory, kernel.path));
+  compare(problems, kernel.path, kernel, artifact);
+  const { target, arch, devices } = artifact.info;
+  if (target !== kernel.target || arch !== kernel.arch || deviceText(devices) !== deviceText(kernel.devices)) {
+    problems.push(`${kernel.path}: its bytes say ${target} ${arch} [${deviceText(devices)}], the manifest ${kernel.target} ${kernel.arch} [${deviceText(kernel.devices)}]`);
+  }
+  return artifact;
+}
+
+const deviceText = (devices: readonly { name: string; type: string }[]) =>
+  devices.map(({ name, type }) => `${type} ${name}`).join(", ");
+
+async function readManifestVolume(directory: string, volume: DataVolume, problems: string[]): Promise<VolumeArtifact> {
+  const name = `volumes/${volume.name}.img`;
+  const file = requireFile(directory, name);
+  const format = formatNamed(volume.format);
+  const image = await scanImage(file, format);
+  compare(problems, name, volume, image);
+  const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
+  if (image.index.length !== volume.files || bytes !== volume.bytes) {
+    problems.push(`${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`);
+  }
+  const indexFile = `volumes/${volume.name}.index`;
+  if (encodeIndex(parseIndex(readFileSync(requireFile(directory, indexFile), "utf8"))) !== encodeIndex(image.index)) {
+    problems.push(`${indexFile}: does not list the files in ${name}`);
+  }
+  return { name: volume.name, file, format, ...image, emptyDirectories: [] };
+}
+
+interface Measured {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+function compare(problems: string[], name: string, expected: Measured, found: Measured): void {
+  if (found.size !== expected.size) problems.push(`${name}: ${found.size} bytes, the manifest says ${expected.size}`);
+  else if (found.sha256 !== expected.sha256) {
+    problems.push(`${name}: sha256 ${found.sha256}, the manifest says ${expected.sha256}`);
+  }
+}
+
+function requireFile(directory: string, name: string): string {
+  const file = path.join(directory, name);
+  // A link in a directory that came from another job could point at anything on this machine.
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+  throw new DeployError("RELEASE_INVALID", `${directory}: ${name} is missing`, {
+    hint: "was the whole release directory carried over?",
+  });
+}

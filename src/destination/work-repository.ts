@@ -1,0 +1,255 @@
+/**
+ * A bare repository of ours, gone when done, through which a deployment repository is read and written: trees are
+ * fetched, files only when asked for, and nothing is ever checked out.
+ */
+import { closeSync, openSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { ioError, readFully, tempDir } from "../util/files.ts";
+import { type Git, gitIn, listTree, type TreeEntry } from "../util/git.ts";
+import type { Access } from "./access.ts";
+import type { Content, RepositoryFile } from "./contents.ts";
+import { explainGitFailure, isRace } from "./git-errors.ts";
+
+/** The branch as it is now. */
+export interface Tip {
+  readonly commit: string;
+  /** The later of author and committer time, seconds since the epoch. */
+  readonly time: number;
+  /** Every file, by full path. */
+  readonly tree: ReadonlyMap<string, TreeEntry>;
+}
+
+/** What the server lists: the branch, and the tag of one source commit. */
+export interface Refs {
+  readonly branch: string | undefined;
+  /** The tag object (or commit) itself, for the lease. */
+  readonly tag: string | undefined;
+}
+
+export interface WorkRepository extends Disposable {
+  refs(branch: string, tag: string): Promise<Refs>;
+  fetchBranch(commit: string): Promise<Tip>;
+  /** Fetches what a ref points at, without files; the commit's id. */
+  fetchCommit(ref: string): Promise<string>;
+  /** A file's content, or undefined where the commit has none at that path. */
+  readFile(commit: string, file: string): Promise<Buffer | undefined>;
+  writeBlobs(files: readonly RepositoryFile[]): Promise<void>;
+  /** The id of a tree: the tip's with these changes. */
+  writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string>;
+  commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string>;
+  tag(name: string, commit: string, message: string, time: number): Promise<string>;
+  push(update: PushUpdate): Promise<PushResult>;
+}
+
+export interface PushUpdate {
+  readonly branch: string;
+  readonly commit: string;
+  readonly tag: string;
+  readonly tagObject: string;
+  /** What must still be there for the push to happen. */
+  readonly expected: Refs;
+  readonly onProgress: (line: string) => void;
+}
+
+export type PushResult =
+  | { readonly kind: "pushed"; readonly sent: string | undefined }
+  | { readonly kind: "raced" };
+
+const IDENTITY = { name: "unikernel-deploy", email: "unikernel-deploy@deploy.invalid" };
+const ORIGIN = "origin";
+
+export async function openWorkRepository(access: Access): Promise<WorkRepository> {
+  const directory = tempDir("unikernel-deploy-git");
+  try {
+    const git = gitIn(directory.path, access.env, access.secrets);
+    await git.run(["init", "--quiet", "--bare", "--template=", directory.path]);
+    await configure(git, access.url);
+    return new GitWork(git, access.url, () => directory[Symbol.dispose]());
+  } catch (error) {
+    directory[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function configure(git: Git, url: string): Promise<void> {
+  const settings = {
+    [`remote.${ORIGIN}.url`]: url,
+    [`remote.${ORIGIN}.promisor`]: "true",
+    [`remote.${ORIGIN}.partialclonefilter`]: "blob:none",
+    // Two cores at a forge's runner; window memory keeps the largest delta search bounded.
+    "pack.windowMemory": "100m",
+    "core.deltaBaseCacheLimit": "32m",
+  };
+  for (const [key, value] of Object.entries(settings)) await git.run(["config", key, value]);
+}
+
+class GitWork implements WorkRepository {
+  readonly #git: Git;
+  readonly #url: string;
+  readonly #remove: () => void;
+
+  constructor(git: Git, url: string, remove: () => void) {
+    this.#git = git;
+    this.#url = url;
+    this.#remove = remove;
+  }
+
+  [Symbol.dispose](): void {
+    this.#remove();
+  }
+
+  async refs(branch: string, tag: string): Promise<Refs> {
+    const wanted = [`refs/heads/${branch}`, `refs/tags/${tag}`];
+    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...wanted]);
+    if (result.code !== 0) throw explainGitFailure("cannot read", this.#url, result.stderr);
+    const refs = new Map<string, string>();
+    for (const line of result.stdout.toString("utf8").split("\n")) {
+      const [id, name] = line.split("\t");
+      if (id && name) refs.set(name, id);
+    }
+    return { branch: refs.get(wanted[0] as string), tag: refs.get(wanted[1] as string) };
+  }
+
+  async fetchBranch(commit: string): Promise<Tip> {
+    await this.#fetch(commit);
+    const times = await this.#git.run(["show", "-s", "--format=%at %ct", commit]);
+    return {
+      commit,
+      time: Math.max(...times.split(" ").map(Number)),
+      tree: await listTree(this.#git, commit),
+    };
+  }
+
+  async fetchCommit(ref: string): Promise<string> {
+    await this.#fetch(ref);
+    return this.#git.run(["rev-parse", "--verify", "FETCH_HEAD^{commit}"]);
+  }
+
+  async #fetch(what: string): Promise<void> {
+    const options = ["--quiet", "--depth=1", "--filter=blob:none", "--no-tags"];
+    const result = await this.#git.try(["fetch", ...options, ORIGIN, what]);
+    if (result.code !== 0) throw explainGitFailure("cannot fetch from", this.#url, result.stderr);
+  }
+
+  async readFile(commit: string, file: string): Promise<Buffer | undefined> {
+    const entry = await this.#git.run(["ls-tree", "--full-tree", commit, "--", file]);
+    const id = /^100(?:644|755) blob ([0-9a-f]+)\t/.exec(entry)?.[1];
+    if (id === undefined) return undefined;
+    const result = await this.#git.try(["cat-file", "blob", id]);
+    if (result.code !== 0) throw explainGitFailure(`cannot read ${file} from`, this.#url, result.stderr);
+    return result.stdout;
+  }
+
+  async writeBlobs(files: readonly RepositoryFile[]): Promise<void> {
+    if (files.length === 0) return;
+    // Large files are stored without a delta search against their neighbours, so that memory stays bounded.
+    const argv = ["fast-import", "--quiet", "--done", "--big-file-threshold=8m"];
+    const result = await this.#git.try(argv, { input: blobStream(files) });
+    if (result.code === 0) return;
+    throw new DeployError("PROGRAM_FAILED", `git fast-import: ${result.stderr.trim().split("\n")[0] ?? ""}`);
+  }
+
+  async writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string> {
+    const env = { GIT_INDEX_FILE: path.join(this.#git.directory, "deploy-index") };
+    await this.#git.run(tip ? ["read-tree", tip.commit] : ["read-tree", "--empty"], { env });
+    // Removals first: a path may turn from a file into a directory.
+    const lines = [
+      ...removed.map((name) => `0 ${"0".repeat(40)}\t${name}\0`),
+      ...added.map(({ path: name, id }) => `100644 ${id}\t${name}\0`),
+    ];
+    await this.#git.run(["update-index", "-z", "--index-info"], { env, input: lines });
+    return this.#git.run(["write-tree", "--missing-ok"], { env });
+  }
+
+  async commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string> {
+    const parents = parent === undefined ? [] : ["-p", parent];
+    return this.#git.run(["commit-tree", tree, ...parents, "-F", "-"], { input: message, env: identity(time) });
+  }
+
+  async tag(name: string, commit: string, message: string, time: number): Promise<string> {
+    const tagger = `${IDENTITY.name} <${IDENTITY.email}> ${time} +0000`;
+    const text = `object ${commit}\ntype commit\ntag ${name}\ntagger ${tagger}\n\n${message}`;
+    return this.#git.run(["mktag"], { input: text });
+  }
+
+  async push(update: PushUpdate): Promise<PushResult> {
+    const { branch, commit, tag, tagObject, expected } = update;
+    const refs = [
+      { name: `refs/heads/${branch}`, id: commit, old: expected.branch },
+      { name: `refs/tags/${tag}`, id: tagObject, old: expected.tag },
+    ];
+    const leases = refs.map(({ name, old }) => `--force-with-lease=${name}:${old ?? ""}`);
+    const result = await this.#git.try(
+      ["push", "--porcelain", "--progress", "--atomic", ...leases, ORIGIN, ...refs.map(({ name, id }) => `${id}:${name}`)],
+      { onStderr: (chunk) => update.onProgress(chunk) },
+    );
+    if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
+    const output = result.stdout.toString("utf8") + result.stderr;
+    if (isRace(output)) return { kind: "raced" };
+    throw explainGitFailure("cannot push to", this.#url, output);
+  }
+}
+
+function identity(time: number): Record<string, string> {
+  const date = `@${time} +0000`;
+  return {
+    GIT_AUTHOR_NAME: IDENTITY.name,
+    GIT_AUTHOR_EMAIL: IDENTITY.email,
+    GIT_AUTHOR_DATE: date,
+    GIT_COMMITTER_NAME: IDENTITY.name,
+    GIT_COMMITTER_EMAIL: IDENTITY.email,
+    GIT_COMMITTER_DATE: date,
+  };
+}
+
+/** "5.21 KiB" out of git's "Writing objects: 100% (8/8), 5.21 KiB | 5.21 MiB/s, done." */
+function sentBytes(stderr: string): string | undefined {
+  return /Writing objects: 100% .*?, ([0-9.]+ (?:bytes|[KMG]iB))/.exec(stderr)?.[1];
+}
+
+const CHUNK = 1024 * 1024;
+
+/** The input of git fast-import: a blob command for each file, read a chunk at a time. */
+async function* blobStream(files: readonly RepositoryFile[]): AsyncGenerator<Buffer> {
+  const seen = new Set<string>();
+  let batch: Buffer[] = [];
+  let batched = 0;
+  for (const { id, content } of files) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const size = "bytes" in content ? content.bytes.length : content.size;
+    batch.push(Buffer.from(`blob\ndata ${size}\n`));
+    for (const chunk of chunks(content)) {
+      batch.push(chunk);
+      batched += chunk.length;
+      if (batched < CHUNK) continue;
+      yield Buffer.concat(batch);
+      batch = [];
+      batched = 0;
+    }
+    batch.push(NEWLINE);
+  }
+  yield Buffer.concat([...batch, Buffer.from("done\n")]);
+}
+
+const NEWLINE = Buffer.from("\n");
+
+function* chunks(content: Content): Generator<Buffer> {
+  if ("bytes" in content) {
+    yield content.bytes;
+    return;
+  }
+  const fd = openSync(content.file, "r");
+  try {
+    for (let done = 0; done < content.size; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, content.size - done));
+      const length = readFully(fd, buffer, buffer.length, content.offset + done);
+      if (length < buffer.length) throw ioError(`cannot read ${content.file}`, new Error("it ended early"));
+      yield buffer;
+      done += length;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}

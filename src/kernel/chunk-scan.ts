@@ -1,0 +1,159 @@
+/** Slides over a kernel once and counts where the chunks of a site lie in it. Pure. */
+import type { ByteSource } from "../util/bytes.ts";
+import { ANCHOR, CHUNK, hashOf, hashPrefixes } from "./chunk-hash.ts";
+import type { ChunkIndex, ReadFile } from "./chunk-index.ts";
+
+/** The kernel is read so much at a time, and a chunk more, so that none is missed across the seam. */
+const WINDOW = 256 * 1024;
+
+/** What was found. */
+export interface ScanResult {
+  /** Of each chunk number: whether exactly its bytes are in the kernel. */
+  readonly found: Uint8Array;
+  /** Of each group: how many times, overlaps not counted. */
+  readonly copies: Uint32Array;
+  /** Bytes of the kernel that belong to any chunk, each counted once. */
+  readonly covered: number;
+}
+
+interface Scan {
+  readonly index: ChunkIndex;
+  readonly lookup: Lookup;
+  readonly read: ReadFile;
+  readonly found: Uint8Array;
+  readonly copies: Uint32Array;
+  /** Of each group: the end of the last copy, so that repetitive content does not match itself. */
+  readonly ends: Float64Array;
+  covered: number;
+  coveredEnd: number;
+}
+
+/** A piece of the kernel with the hashes of its beginnings. */
+interface Window {
+  readonly bytes: Uint8Array;
+  readonly prefixes: Int32Array;
+  readonly base: number;
+}
+
+/** Scans the kernel; `read` is asked for the chunks that seem to be there, to compare them whole. */
+export function scanKernel(kernel: ByteSource, index: ChunkIndex, read: ReadFile): ScanResult {
+  const groups = index.groupHash.length;
+  const scan: Scan = {
+    index,
+    lookup: lookupOf(index),
+    read,
+    found: new Uint8Array(index.order.length),
+    copies: new Uint32Array(groups),
+    ends: new Float64Array(groups),
+    covered: 0,
+    coveredEnd: 0,
+  };
+  if (groups === 0) return scan;
+  const buffer = new Uint8Array(WINDOW + CHUNK);
+  const prefixes = new Int32Array(WINDOW + CHUNK + 1);
+  for (let base = 0; base < kernel.size; base += WINDOW) {
+    const length = Math.min(buffer.length, kernel.size - base);
+    // Copied: the site's files may be read through the same buffer of the caller.
+    buffer.set(kernel.read(base, length).subarray(0, length));
+    const bytes = buffer.subarray(0, length);
+    hashPrefixes(bytes, prefixes);
+    scanWindow(scan, { bytes, prefixes, base });
+  }
+  return scan;
+}
+
+/** A bit for each hash that some anchor has, and the first run of each range of hashes. */
+interface Lookup {
+  readonly bits: Uint8Array;
+  readonly bitShift: number;
+  readonly firstRun: Uint32Array;
+  readonly rangeShift: number;
+}
+
+function lookupOf({ runAnchor }: ChunkIndex): Lookup {
+  const size = Math.ceil(Math.log2(runAnchor.length + 1));
+  // 128 bits for each anchor let one position in 128 through; 16 MiB is the most that still pays.
+  const bitShift = 32 - Math.min(Math.max(size + 7, 16), 27);
+  const rangeShift = 32 - Math.max(size, 1);
+  const bits = new Uint8Array(2 ** (32 - bitShift - 3));
+  const firstRun = new Uint32Array(2 ** (32 - rangeShift) + 1);
+  for (const anchor of runAnchor) {
+    const bit = anchor >>> bitShift;
+    bits[bit >>> 3] = (bits[bit >>> 3] as number) | (1 << (bit & 7));
+    const range = (anchor >>> rangeShift) + 1;
+    firstRun[range] = (firstRun[range] as number) + 1;
+  }
+  for (let i = 1; i < firstRun.length; i++) firstRun[i] = (firstRun[i] as number) + (firstRun[i - 1] as number);
+  return { bits, bitShift, firstRun, rangeShift };
+}
+
+function scanWindow(scan: Scan, window: Window): void {
+  const { bits, bitShift } = scan.lookup;
+  const { prefixes } = window;
+  // The last chunk's worth belongs to the next window, unless this is the last one.
+  const end = Math.min(WINDOW, window.bytes.length - ANCHOR + 1);
+  for (let at = 0; at < end; at++) {
+    const anchor = hashOf(prefixes, at, ANCHOR);
+    const bit = anchor >>> bitShift;
+    if (((bits[bit >>> 3] as number) & (1 << (bit & 7))) !== 0) tryRuns(scan, window, at, anchor);
+  }
+}
+
+function tryRuns(scan: Scan, window: Window, at: number, anchor: number): void {
+  const { firstRun, rangeShift } = scan.lookup;
+  const { runAnchor, runLength, runStart } = scan.index;
+  const range = anchor >>> rangeShift;
+  for (let run = firstRun[range] as number; run < (firstRun[range + 1] as number); run++) {
+    if (runAnchor[run] !== anchor) continue;
+    const length = runLength[run] as number;
+    if (at + length > window.bytes.length) continue;
+    const hash = hashOf(window.prefixes, at, length);
+    const group = groupWith(scan.index.groupHash, hash, runStart[run] as number, runStart[run + 1] as number);
+    if (group !== null) compareGroup(scan, window, group, { at, length });
+  }
+}
+
+/** The group in [low, high) with this hash, by bisection; a run of a site of like pages can have tens of thousands. */
+function groupWith(hashes: Uint32Array, hash: number, low: number, high: number): number | null {
+  let [from, to] = [low, high];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((hashes[middle] as number) < hash) from = middle + 1;
+    else to = middle;
+  }
+  return from < high && hashes[from] === hash ? from : null;
+}
+
+function compareGroup(
+  scan: Scan,
+  { bytes, base }: Window,
+  group: number,
+  { at, length }: { readonly at: number; readonly length: number },
+): void {
+  const start = base + at;
+  if (start < (scan.ends[group] as number)) return;
+  const { order, groupStart, file, ordinal } = scan.index;
+  const first = groupStart[group] as number;
+  const end = groupStart[group + 1] as number;
+  let matched = false;
+  for (let i = first; i < end; i++) {
+    const chunk = order[i] as number;
+    // Once one member matches again, those that matched with it before need no second look.
+    if (matched && scan.found[chunk] === 1) continue;
+    const content = scan.read(file[chunk] as number, (ordinal[chunk] as number) * CHUNK, length);
+    if (!isAt(bytes, at, content, length)) continue;
+    scan.found[chunk] = 1;
+    matched = true;
+  }
+  if (!matched) return;
+  scan.copies[group] = (scan.copies[group] as number) + 1;
+  scan.ends[group] = start + length;
+  scan.covered += Math.max(0, start + length - Math.max(start, scan.coveredEnd));
+  scan.coveredEnd = Math.max(scan.coveredEnd, start + length);
+}
+
+function isAt(bytes: Uint8Array, at: number, content: Uint8Array, length: number): boolean {
+  if (content.length !== length) return false;
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== content[i]) return false;
+  return true;
+}

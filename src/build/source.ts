@@ -40,10 +40,10 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
   };
 }
 
-/** What a commit subject calls the source: `owner/repo`, or `fallback` where there is no remote. */
-export function sourceLabel(source: Source, fallback: string): string {
-  if (source.repository === undefined) return fallback;
-  return source.repository.replace(/^[a-z+]+:\/\/[^/]+\//, "");
+/** What a commit subject calls a repository's URL: `owner/repo`, or `fallback` where there is no remote. */
+export function repositoryLabel(repository: string | undefined, fallback: string): string {
+  if (repository === undefined) return fallback;
+  return repository.replace(/^[a-z+]+:\/\/[^/]+\//, "");
 }
 
 /** A remote's URL as https without credentials; undefined for a path, which means nothing elsewhere. */

@@ -1,6 +1,6 @@
 /** The deployment repository: one commit and one annotated tag per source commit, pushed together or not at all. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { sourceLabel } from "../build/source.ts";
+import { repositoryLabel } from "../build/source.ts";
 import { DeployError } from "../errors.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
@@ -20,6 +20,8 @@ export interface GitDestinationOptions {
   /** Directory of the release in the repository, or "" for its root. */
   readonly path: string;
   readonly log: Log;
+  /** A number from 0 to 1, for waiting times that two losers of a race do not share. */
+  readonly random: () => number;
 }
 
 /** Somebody else's push landing first is nothing unusual; this many in a row is. */
@@ -44,14 +46,11 @@ export function gitDestination(options: GitDestinationOptions): Destination {
           });
         }
         options.log.info(`another push landed first; trying again (${attempt})`);
-        await sleep(jitter(attempt));
+        await sleep(options.random() * Math.min(5000, 100 * 2 ** attempt));
       }
     },
   };
 }
-
-/** Milliseconds to wait after the nth lost race: random, so that two losers do not meet again. */
-const jitter = (attempt: number) => Math.random() * Math.min(5000, 100 * 2 ** attempt);
 
 /** One try at the branch as it is now; undefined when it moved meanwhile. */
 async function attemptPublish(
@@ -245,6 +244,6 @@ const OUR_TREES = ["/", ".parts/", ".img.parts/"];
 
 function commitMessage(manifest: ReleaseManifest): string {
   const { name, source, sequence } = manifest;
-  const label = sourceLabel(source, name);
+  const label = repositoryLabel(source.repository, name);
   return `Deploy ${name} from ${label}@${source.commit.slice(0, 12)}\n\nSource-Commit: ${source.commit}\nRelease-Sequence: ${sequence}\n`;
 }

@@ -64,7 +64,7 @@ const checks = v.objectWithRest(
 const deploy = v.strictObject({
   repository: v.optional(text),
   branch: v.optional(v.pipe(v.string(), v.regex(/^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/, "expected a branch name")), "main"),
-  path: v.optional(v.pipe(v.string(), v.regex(/^(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])*$/, "expected a relative directory")), ""),
+  path: v.optional(v.pipe(v.string(), v.regex(/^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/, "expected a relative directory")), ""),
   layout: v.optional(v.picklist(LAYOUTS), "image"),
   history: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(1, "expected 1 or more"))),
 });

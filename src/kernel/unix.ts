@@ -19,7 +19,7 @@ export function hostEvidence(elf: ElfFile, interpreter: string | null): string |
   // A shared library and a static executable at no fixed address differ in having an entry point.
   if (elf.header.type === ELF_TYPE.dyn && elf.header.entry === 0n) return null;
   if (elf.notes.some(isLinuxTag)) return "the GNU ABI tag says Linux";
-  if (elf.notes.some(({ owner }) => owner === "Go")) return "there is a Go build note and no other sign";
+  if (elf.notes.some(({ owner }) => owner === "Go")) return "there is a Go build note";
   if (HOST_OSABI.includes(elf.header.osAbi)) return `the operating system ABI is ${elf.header.osAbi}`;
   return null;
 }

@@ -54,7 +54,7 @@ export function composeManifest(parts: ReleaseParts): ReleaseManifest {
 function manifestKernel({ file, size, sha256, info }: KernelArtifact): ManifestKernel {
   return {
     target: info.target,
-    arch: info.arch,
+    arch: info.arch ?? "unknown",
     ...(info.abiVersion === undefined ? {} : { abiVersion: info.abiVersion }),
     path: `kernels/${file.slice(file.lastIndexOf("/") + 1)}`,
     size,

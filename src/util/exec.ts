@@ -1,5 +1,5 @@
 /** Programs run from an argv array, never from a shell string. Secrets go in the environment, not in argv. */
-import { type SpawnOptions, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -37,6 +37,7 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
   if (options.env !== undefined) spawnOptions.env = options.env;
   if (options.signal !== undefined) spawnOptions.signal = options.signal;
   const child = spawn(command, args, spawnOptions);
+  running.add(child);
   const stdout: Buffer[] = [];
   let kept = 0;
   let stderr = "";
@@ -66,8 +67,19 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
     options.onStderr?.(chunk);
     stderr = (stderr + chunk).slice(-STDERR_KEPT);
   });
-  const [code] = await Promise.all([ended, output, feed(child.stdin as Writable, options.input)]);
-  return { code, stdout: Buffer.concat(stdout), stderr };
+  try {
+    const [code] = await Promise.all([ended, output, feed(child.stdin as Writable, options.input)]);
+    return { code, stdout: Buffer.concat(stdout), stderr };
+  } finally {
+    running.delete(child);
+  }
+}
+
+const running = new Set<ChildProcess>();
+
+/** Ends every program that still runs; for the doors, when a signal ends ours. */
+export function stopPrograms(): void {
+  for (const child of running) child.kill("SIGTERM");
 }
 
 /** Gives a program its input. A program that ends without reading it all says why with its exit code. */

@@ -1,0 +1,1 @@
+import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);

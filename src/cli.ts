@@ -1,0 +1,95 @@
+#!/usr/bin/env node
+/** The command line's door: finds the verb, reads its arguments, runs it, and turns what happened into an exit code. */
+import { findVerb, renderOverview } from "./cli/verbs.ts";
+import { DeployError } from "./errors.ts";
+import type { Command, Io } from "./cli/command.ts";
+
+declare const __VERSION__: string;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const first = argv[0];
+  if (first === "--version" || first === "-v") {
+    process.stdout.write(`${__VERSION__}\n`);
+    return 0;
+  }
+  if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+    process.stdout.write(renderOverview(__VERSION__));
+    return first === undefined ? 2 : 0;
+  }
+  const json = argv.includes("--json");
+  try {
+    return await runVerb(argv, json, argv.includes("--quiet"));
+  } catch (error) {
+    return await reportError(error, json);
+  }
+}
+
+async function runVerb(argv: readonly string[], json: boolean, quiet: boolean): Promise<number> {
+  const found = findVerb(argv);
+  if (!found) throw unknownVerb(argv);
+  const { parseCommand, renderHelp } = await import("./cli/command.ts");
+  const command: Command = await found.verb.load();
+  const rest = found.rest.map((word) => (word === "-h" ? "--help" : word));
+  if (rest.includes("--help")) {
+    process.stdout.write(renderHelp(found.name, command));
+    return 0;
+  }
+  if (process.platform === "win32") {
+    throw new DeployError("UNSUPPORTED_PLATFORM", "unikernel-deploy runs on Linux; parts of it on macOS, nothing on Windows", {
+      hint: "use a Linux runner, or WSL",
+    });
+  }
+  const args = parseCommand(command, rest);
+  return command.run(args, await openIo(json, quiet));
+}
+
+async function openIo(json: boolean, quiet: boolean): Promise<Io> {
+  const { terminalLog, writeAll } = await import("./cli/terminal.ts");
+  const { silentLog } = await import("./util/log.ts");
+  return {
+    directory: process.cwd(),
+    env: process.env,
+    version: __VERSION__,
+    log: quiet ? silentLog : terminalLog(process.stderr),
+    answer: (document, text) => {
+      process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${text}\n`);
+    },
+    bytes: (chunk) => writeAll(process.stdout, chunk),
+  };
+}
+
+function unknownVerb(argv: readonly string[]): DeployError {
+  const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
+  return new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
+    hint: "unikernel-deploy --help lists the verbs",
+  });
+}
+
+async function reportError(error: unknown, json: boolean): Promise<number> {
+  if (!(error instanceof DeployError)) {
+    const stack = error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`${stack}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it with the lines above.\n`);
+    return 3;
+  }
+  const { renderError } = await import("./report/text.ts");
+  process.stderr.write(`${renderError(error)}\n`);
+  if (json) {
+    const { code, message, problems, hint } = error;
+    process.stdout.write(`${JSON.stringify({ error: { code, message, problems, hint: hint ?? null } }, null, 2)}\n`);
+  }
+  return error.exitCode;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, async () => {
+    const [{ removeTempDirs }, { stopPrograms }] = await Promise.all([import("./util/files.ts"), import("./util/exec.ts")]);
+    stopPrograms();
+    removeTempDirs();
+    process.kill(process.pid, signal);
+  });
+}
+
+// A reader that has seen enough (head, a pager) is no fault of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 3));
+
+process.exitCode = await main(process.argv.slice(2));

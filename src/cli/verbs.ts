@@ -1,0 +1,62 @@
+/** The verbs of the command line. Each is loaded only when it is asked for. */
+import type { Command } from "./command.ts";
+
+interface Verb {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export const VERBS: Readonly<Record<string, Verb>> = {
+  build: {
+    summary: "run your build and split what it leaves into kernels and volumes: a release directory",
+    load: async () => (await import("./build.ts")).build,
+  },
+  check: {
+    summary: "look for what would break a release, before it is deployed",
+    load: async () => (await import("./check.ts")).check,
+  },
+  deploy: {
+    summary: "push a release to a deployment repository",
+    load: async () => (await import("./deploy.ts")).deploy,
+  },
+  "image create": {
+    summary: "make a block image from a directory",
+    load: async () => (await import("./image.ts")).imageCreate,
+  },
+  "image ls": { summary: "list the files in an image", load: async () => (await import("./image.ts")).imageLs },
+  "image cat": { summary: "print one file of an image", load: async () => (await import("./image.ts")).imageCat },
+  "image extract": { summary: "write the files of an image to a directory", load: async () => (await import("./image.ts")).imageExtract },
+  inspect: {
+    summary: "say what a kernel, an image, a manifest or a release directory is",
+    load: async () => (await import("./inspect.ts")).inspect,
+  },
+  "host sync": {
+    summary: "fetch the newest release, verify all of it, and make it current",
+    load: async () => (await import("./host.ts")).hostSync,
+  },
+  demo: { summary: "the whole job, end to end, on this machine", load: async () => (await import("./demo.ts")).demo },
+};
+
+/** The verb that argv begins with (one word or two), and the rest. */
+export function findVerb(argv: readonly string[]): { name: string; verb: Verb; rest: readonly string[] } | undefined {
+  for (const words of [2, 1]) {
+    const name = argv.slice(0, words).join(" ");
+    if (argv.length >= words && Object.hasOwn(VERBS, name)) return { name, verb: VERBS[name] as Verb, rest: argv.slice(words) };
+  }
+  return undefined;
+}
+
+export function renderOverview(version: string): string {
+  const width = Math.max(...Object.keys(VERBS).map((name) => name.length));
+  const rows = Object.entries(VERBS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return `unikernel-deploy ${version}: from pull request to running VM, for sites served by a unikernel
+
+Usage: unikernel-deploy VERB [options]
+
+${rows.join("\n")}
+
+unikernel-deploy VERB --help tells more. --version prints the version.
+Exit codes: 0 done; 1 a check found an error; 2 wrong usage, configuration or input; 3 something failed while doing;
+4 verification failed (digest, signature, downgrade).
+`;
+}

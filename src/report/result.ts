@@ -1,0 +1,19 @@
+/** What a run came to: the one thing all reports are rendered from. Pure. */
+import type { Finding } from "../checks/check.ts";
+import type { Published } from "../destination/destination.ts";
+import type { ReleaseManifest } from "../manifest/schema.ts";
+
+export interface RunResult {
+  readonly manifest: ReleaseManifest;
+  /** The release directory. */
+  readonly directory: string;
+  readonly findings: readonly Finding[];
+  readonly ignored: readonly Finding[];
+  /** Whether the findings let the release be deployed. */
+  readonly passed: boolean;
+  readonly published: Published | undefined;
+  /** Why it was or was not deployed. */
+  readonly reason: string;
+  /** Milliseconds by stage. */
+  readonly times: Readonly<Record<string, number>>;
+}

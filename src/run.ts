@@ -1,0 +1,184 @@
+/** Performs a plan: build, split, check, deploy. The only place where the stages meet. */
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { copyKernel, findKernels } from "./artifact/kernels.ts";
+import { readBack } from "./artifact/read-back.ts";
+import { makeVolume } from "./artifact/volumes.ts";
+import { runBuild } from "./build/build.ts";
+import { readSource, type Source } from "./build/source.ts";
+import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
+import { applyIgnores, passes } from "./checks/ignore.ts";
+import { CHECKS } from "./checks/index.ts";
+import type { Destination, Published, PublishOptions } from "./destination/destination.ts";
+import { DeployError } from "./errors.ts";
+import type { Config } from "./inputs/schema.ts";
+import { composeManifest } from "./manifest/compose.ts";
+import type { Plan } from "./plan.ts";
+import { readRelease, REPORT_FILE, stageRelease, writeRelease } from "./release/directory.ts";
+import type { Release } from "./release/release.ts";
+import { reportDocument } from "./report/document.ts";
+import type { RunResult } from "./report/result.ts";
+import { renderRelease } from "./report/text.ts";
+import { openFile } from "./util/files.ts";
+import type { Log } from "./util/log.ts";
+import { count, formatSize } from "./util/size.ts";
+
+/** What a run needs from the outside. */
+export interface Ports {
+  readonly log: Log;
+  /** What relative paths are relative to. */
+  readonly directory: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Names and versions of the programs that made the release. */
+  readonly tools: Readonly<Record<string, string>>;
+  /** Needed by plans that deploy. */
+  readonly destination?: Destination;
+  readonly publish?: PublishOptions;
+}
+
+export async function run(plan: Plan, config: Config, ports: Ports): Promise<RunResult> {
+  const times: Record<string, number> = {};
+  const timed = async <T>(stage: string, work: () => Promise<T>): Promise<T> => {
+    const started = performance.now();
+    try {
+      return await work();
+    } finally {
+      times[stage] = performance.now() - started;
+    }
+  };
+  const { release, directory, judged } =
+    plan.release.kind === "build"
+      ? await buildAndCheck(plan.release.out, config, ports, timed)
+      : await readAndCheck(path.resolve(ports.directory, plan.release.directory), config, ports, timed);
+  let published: Published | undefined;
+  if (plan.deploy && judged.passed) {
+    const { destination, publish } = ports;
+    if (!destination || !publish) throw new DeployError("USAGE", "a plan that deploys needs a destination");
+    published = await timed("deploy", () => destination.publish(release, publish));
+  }
+  const manifest = published?.outcome === "deployed" ? published.manifest : release.manifest;
+  return { manifest, directory, ...judged, published, reason: plan.reason, times };
+}
+
+type Timed = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
+
+interface Judged {
+  readonly findings: readonly Finding[];
+  readonly ignored: readonly Finding[];
+  readonly passed: boolean;
+}
+
+interface Checked {
+  readonly release: Release;
+  readonly directory: string;
+  readonly judged: Judged;
+}
+
+async function buildAndCheck(out: string, config: Config, ports: Ports, timed: Timed): Promise<Checked> {
+  const directory = path.resolve(ports.directory, out);
+  using staging = stageRelease(directory);
+  const source = await readSource(ports.directory, ports.env);
+  const { build } = config;
+  if (build !== undefined) {
+    await timed("build", () => runBuild(build, { cwd: ports.directory, env: buildEnvironment(ports.env), log: ports.log }));
+  }
+  const release = await timed("split", () => split(staging.directory, source, config, ports));
+  writeRelease(staging.directory, release);
+  ports.log.info(renderRelease(release.manifest));
+  const judged = await timed("check", () => judge(release, config));
+  writeFileSync(path.join(staging.directory, REPORT_FILE), json(reportDocument(release.manifest, judged)));
+  staging.commit();
+  return { release: moved(release, staging.directory, directory), directory, judged };
+}
+
+async function readAndCheck(directory: string, config: Config, ports: Ports, timed: Timed): Promise<Checked> {
+  const release = await timed("read", () => readRelease(directory));
+  ports.log.info(renderRelease(release.manifest));
+  const judged = await timed("check", () => judge(release, config));
+  return { release, directory, judged };
+}
+
+/** The user's build sees what the user's job sees, but none of our inputs: they hold the token and the keys. */
+function buildEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(?:INPUT_|UNIKERNEL_DEPLOY_|ACTIONS_RUNTIME_TOKEN|ACTIONS_ID_TOKEN)/.test(name)));
+}
+
+async function split(staging: string, source: Source, config: Config, ports: Ports): Promise<Release> {
+  const { log } = ports;
+  const files = await findKernels(config.kernels, ports.directory);
+  const kernels = files.map((file) => copyKernel(file, path.join(staging, "kernels")));
+  const volumes = [];
+  const entries = Object.entries(config.volumes);
+  for (const [name, { from, format, size, secret }] of entries) {
+    if (secret || from === undefined) continue;
+    const spec = { name, from: path.resolve(ports.directory, from), format, size };
+    const volume = await makeVolume(spec, path.join(staging, "volumes"), (written, total) => {
+      log.progress(`volume ${name}: ${formatSize(written)} of ${formatSize(total)}`);
+    });
+    if (volume.emptyDirectories.length > 0) {
+      log.info(`volume ${name}: ${count(volume.emptyDirectories.length, "empty directory", "empty directories")} left out (no volume holds those)`);
+    }
+    volumes.push(volume);
+  }
+  const manifest = composeManifest({
+    name: config.name ?? nameFromKernel(files[0] as string),
+    source,
+    kernels,
+    volumes,
+    secrets: entries.flatMap(([name, { secret, format }]) => (secret ? [{ name, format }] : [])),
+    devices: new Map(entries.flatMap(([name, { device }]) => (device === undefined ? [] : [[name, device]]))),
+    launch: config.launch,
+    tools: ports.tools,
+  });
+  return { manifest, kernels, volumes };
+}
+
+/** dist/www.hvt is a kernel of "www". */
+function nameFromKernel(file: string): string {
+  return path.basename(file).replace(/\..*$/, "").replace(/[^A-Za-z0-9_-]/g, "-").slice(0, 63);
+}
+
+async function judge(release: Release, config: Config): Promise<Judged> {
+  const { checks } = config;
+  const subject: CheckSubject = {
+    release,
+    deployed: undefined,
+    limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
+    async readBack(name) {
+      const volume = release.volumes.find((candidate) => candidate.name === name);
+      if (!volume) throw new Error(`no volume ${name}`);
+      return readBack(volume.file, volume.format);
+    },
+    open: openFile,
+    settings: (id) => settingsOf(checks, id),
+  };
+  const found = await runChecks(CHECKS, subject, { severities: severities(checks) });
+  const { findings, ignored } = applyIgnores(found, checks.ignore);
+  return { findings, ignored, passed: passes(findings) };
+}
+
+function settingsOf(checks: Config["checks"], id: string): Readonly<Record<string, unknown>> {
+  const settings = (checks as Readonly<Record<string, unknown>>)[id];
+  return typeof settings === "object" && settings !== null ? (settings as Record<string, unknown>) : {};
+}
+
+function severities(checks: Config["checks"]): ReadonlyMap<string, Severity | "off"> {
+  const chosen = CHECKS.flatMap(({ id }): [string, Severity | "off"][] => {
+    const { severity } = settingsOf(checks, id);
+    return typeof severity === "string" ? [[id, severity as Severity | "off"]] : [];
+  });
+  return new Map(chosen);
+}
+
+/** The same release after its directory has moved. */
+function moved(release: Release, from: string, to: string): Release {
+  const place = (file: string) => path.join(to, path.relative(from, file));
+  return {
+    manifest: release.manifest,
+    kernels: release.kernels.map((kernel) => ({ ...kernel, file: place(kernel.file) })),
+    volumes: release.volumes.map((volume) => ({ ...volume, file: place(volume.file) })),
+  };
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+

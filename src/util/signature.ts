@@ -1,0 +1,50 @@
+/**
+ * SSH signatures (`ssh-keygen -Y`, PROTOCOL.sshsig) over exact bytes. Made with a key in a 0600 file, verified against an
+ * allowed-signers file.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { exec } from "./exec.ts";
+import { tempDir } from "./files.ts";
+
+/** Keeps signatures for other purposes from being replayed as ours. */
+const NAMESPACE = "unikernel-deploy";
+
+/** Signs `text` with a private key (its text). Throws KEY_INVALID when ssh-keygen cannot use the key. */
+export async function signText(text: string, key: string): Promise<string> {
+  using directory = tempDir("unikernel-deploy-sign");
+  const keyFile = path.join(directory.path, "key");
+  const file = path.join(directory.path, "text");
+  writeFileSync(keyFile, key, { mode: 0o600 });
+  writeFileSync(file, text, { mode: 0o600 });
+  const result = await exec(["ssh-keygen", "-q", "-Y", "sign", "-f", keyFile, "-n", NAMESPACE, file], { input: "" });
+  if (result.code !== 0) {
+    throw new DeployError("KEY_INVALID", `the signing key cannot sign: ${result.stderr.trim().split("\n")[0] ?? ""}`, {
+      hint: "give a private ed25519 key without a passphrase (ssh-keygen -t ed25519 -N '')",
+    });
+  }
+  return readFileSync(`${file}.sig`, "utf8");
+}
+
+/** Who signed `text`, by the allowed-signers file. Throws SIGNATURE_INVALID when nobody in it did. */
+export async function verifySignature(text: Buffer, signature: Buffer, allowedSigners: string): Promise<string> {
+  using directory = tempDir("unikernel-deploy-verify");
+  const sigFile = path.join(directory.path, "sig");
+  writeFileSync(sigFile, signature);
+  const found = await exec(["ssh-keygen", "-Y", "find-principals", "-s", sigFile, "-f", allowedSigners]);
+  const principal = found.stdout.toString("utf8").trim().split("\n")[0] ?? "";
+  if (found.code !== 0 || principal === "") throw invalid(`no key in ${allowedSigners} made it`);
+  const verified = await exec(
+    ["ssh-keygen", "-Y", "verify", "-f", allowedSigners, "-I", principal, "-n", NAMESPACE, "-s", sigFile],
+    { input: text },
+  );
+  if (verified.code !== 0) throw invalid((verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "");
+  return principal;
+}
+
+function invalid(why: string): DeployError {
+  return new DeployError("SIGNATURE_INVALID", `the manifest's signature is not accepted: ${why}`, {
+    hint: "was the release signed with another key? Compare allowed-signers with the signing key's public half",
+  });
+}

@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { readElf } from "../../src/kernel/elf.ts";
 import { inspectKernel, isSound, type KernelInfo } from "../../src/kernel/kernel.ts";
 import { bytesSource } from "../../src/util/bytes.ts";
 import { debianFile, dependencyOf, type Fetched, gunzipped, vmlinuxOf } from "../support/debian.ts";
@@ -124,7 +125,9 @@ describe("inspectKernel on real binaries", () => {
         codes,
       );
       assert.equal(isSound(info), info.target !== null);
-      if (info.format === "elf") compareWithReadelf(info, file.path);
+      if (info.format !== "elf") return;
+      compareWithReadelf(info, file.path);
+      compareNotes(file.path);
     });
   }
 
@@ -174,4 +177,21 @@ function compareWithReadelf(info: KernelInfo, path: string): void {
   assert.equal(info.interpreter, text.match(/program interpreter: (.*)\]/)?.[1] ?? null);
   const needed = [...text.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1]);
   assert.deepEqual(info.libraries, needed);
+}
+
+/** Owner and size of each whole note; readelf prefers the sections' notes where a file has both, and rewrites gcc's. */
+function compareNotes(path: string): void {
+  const elf = readElf(bytesSource(readFileSync(path)), () => {});
+  assert.ok(elf !== null);
+  const notes = elf.sectionNotes.length > 0 ? elf.sectionNotes : elf.notes;
+  const text = execFileSync("readelf", ["-nW", path], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  assert.deepEqual(
+    notes
+      .filter(({ truncated, owner }) => !truncated && !owner.startsWith("GA"))
+      .map(({ owner, descSize }) => [owner, descSize]),
+    [...text.matchAll(/^ {2}((?!GA)\S+) +0x([0-9a-f]{8})\t/gm)].map(([, owner, size]) => [
+      owner,
+      Number.parseInt(size as string, 16),
+    ]),
+  );
 }

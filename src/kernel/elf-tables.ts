@@ -101,7 +101,12 @@ function segmentOf(fields: Fields, index: number, elfClass: 32 | 64): ElfSegment
 export function readSections(source: ByteSource, header: ElfHeader, report: Report): readonly ElfSection[] {
   const { offset, entrySize, count } = header.sections;
   const size = ELF_LAYOUT[header.class].section;
-  if (offset === 0 || count === 0) return [];
+  if (offset === 0) return [];
+  if (count === 0) {
+    // The count is in the first section header when it does not fit here.
+    report("elf-shdr-too-many", "there are more sections than the ELF header can count, so none is read");
+    return [];
+  }
   if (entrySize !== size) {
     report("elf-shdr-size", `e_shentsize is ${entrySize}, expected ${size}`);
     return [];

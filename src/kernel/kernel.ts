@@ -14,6 +14,7 @@ import { checkSolo5Loading } from "./solo5-load.ts";
 import { isTended } from "./solo5-releases.ts";
 import type { Device, Target } from "./target.ts";
 
+export type { KernelProblem, KernelProblemCode } from "./problem.ts";
 export type { Device, Target } from "./target.ts";
 
 /** Everything the bytes of a kernel say. It is plain data, fit for JSON; sizes are bytes, addresses hex text. */
@@ -46,7 +47,7 @@ export interface KernelInfo {
   readonly memory: number;
   /** Position independent (ET_DYN). */
   readonly pie: boolean;
-  /** Whether it has no symbol table; null for what is not ELF. */
+  /** Whether it has no symbol table; null for what is not ELF, or when not all sections can be read. */
   readonly stripped: boolean | null;
   /** At most 1,023. */
   readonly sections: readonly { readonly name: string; readonly size: number }[];
@@ -124,13 +125,20 @@ function inspectElf(source: ByteSource, elf: ElfFile, problems: ProblemList): Ke
     writableExecutable: segments.flatMap((segment, index) => (isWritableExecutable(segment) ? [index] : [])),
     memory: memoryNeeded(elf, { hosted }),
     pie: header.type === ELF_TYPE.dyn,
-    stripped: !elf.sections.some(({ type }) => type === SECTION.symtab),
+    stripped: isStripped(elf),
     sections: elf.sections.map(({ name, size }) => ({ name, size })),
     interpreter: evidence.interpreter,
     dynamic: hosted && evidence.interpreter !== null,
     libraries: hosted ? readLibraries(source, elf, report) : [],
     problems: problems.list({ tended: isTended(verdict.target) }),
   };
+}
+
+/** The symbol table is usually among the last sections, so a list that is not whole proves nothing. */
+function isStripped({ header, sections }: ElfFile): boolean | null {
+  if (sections.some(({ type }) => type === SECTION.symtab)) return false;
+  const { offset, count } = header.sections;
+  return offset === 0 || (count > 0 && sections.length === count - 1) ? true : null;
 }
 
 function inspectOther(source: ByteSource, head: Uint8Array, problems: ProblemList): KernelInfo {

@@ -248,6 +248,7 @@ const FAULTS: Readonly<Record<string, readonly [KernelProblemCode, Buffer]>> = {
     "elf-shdr-too-many",
     kernel({ sections: Array.from({ length: 2000 }, (_, i) => section(`.s${i}`)) }),
   ],
+  "sections that the header cannot count": ["elf-shdr-too-many", patched((bytes) => bytes.writeUInt16LE(0, 60))],
   "no section names": ["elf-section-names", patched((bytes) => bytes.writeUInt16LE(999, 62))],
   "a segment beyond the end": [
     "segment-out-of-range",
@@ -298,6 +299,17 @@ describe("inspectKernel on malformed ELF files", () => {
   it("shows hostile names without passing control characters on", () => {
     const info = inspect(kernel({ sections: [section("\x1b[31m\\")] }));
     assert.ok(info.sections.some(({ name }) => name === "\\x1b[31m\\x5c"));
+  });
+
+  it("does not call a kernel stripped when it cannot see all sections", () => {
+    const symbols = { name: ".symtab", type: 2, data: Buffer.alloc(24) };
+    const stripped = (bytes: Buffer) => inspect(bytes).stripped;
+    assert.equal(stripped(kernel()), true);
+    assert.equal(stripped(kernel({ sections: [symbols] })), false);
+    assert.equal(stripped(patched((bytes) => bytes.writeUInt16LE(0, 60))), null);
+    const many = Array.from({ length: 1100 }, (_, i) => section(`.s${i}`));
+    assert.equal(stripped(kernel({ sections: [...many, symbols] })), null);
+    assert.equal(stripped(patched((bytes) => bytes.writeBigUInt64LE(0n, 40))), true);
   });
 
   it("lists at most 16 problems of one kind", () => {

@@ -78,7 +78,7 @@ describe("inspectKernel on Solo5 kernels", () => {
   });
 
   it("is still identified without section headers, and says what memory it takes", () => {
-    const info = inspect({ edit: (segments) => segments.map(({ section: _, ...segment }) => segment) });
+    const info = inspect({ edit: (segments) => segments.map(withoutSection) });
     assert.equal(info.target, "hvt");
     assert.deepEqual(info.sections, []);
     assert.equal(info.stripped, true);
@@ -103,6 +103,19 @@ describe("inspectKernel on Solo5 kernels", () => {
   });
 });
 
+const withoutSection = ({
+  type,
+  data,
+  flags = "r--",
+  vaddr = 0n,
+  memSize = data.length,
+}: SegmentSpec): SegmentSpec => ({
+  type,
+  data,
+  flags,
+  vaddr,
+  memSize,
+});
 const withAlign = (align: number) => (segments: readonly SegmentSpec[]) =>
   segments.map((segment) => (segment.type === "load" ? { ...segment, align, vaddr: spread(segment) } : segment));
 const spread = ({ vaddr = 0n }: SegmentSpec) => (vaddr === 0x100000n ? vaddr : vaddr + 0x10000n - 0x1000n);

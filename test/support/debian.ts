@@ -64,27 +64,37 @@ function unpacked(packageName: string, arch: string): string {
 
 /** Options that give apt a world of its own for one architecture, made on first use. */
 function aptOptions(arch: string): readonly string[] {
-  const root = join(CACHE, arch, "apt");
-  const file = (name: string) => join(root, name);
-  const options = [
+  const world = join(CACHE, arch, "apt");
+  if (!existsSync(world)) {
+    // Test files run at the same time: each makes a world, one of them becomes the world.
+    const own = `${world}-${process.pid}`;
+    for (const dir of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(own, dir), { recursive: true });
+    writeFileSync(join(own, "sources.list"), `${SOURCE}\n`);
+    writeFileSync(join(own, "status"), "");
+    try {
+      execFileSync("apt-get", [...optionsFor(own, arch), "-q", "update", "--error-on=any"], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      if (!existsSync(world)) renameSync(own, world);
+    } finally {
+      rmSync(own, { recursive: true, force: true });
+    }
+  }
+  return optionsFor(world, arch);
+}
+
+function optionsFor(world: string, arch: string): readonly string[] {
+  return [
     `APT::Architecture=${arch}`,
     `APT::Architectures=${arch}`,
-    `Dir::State::Lists=${file("lists")}`,
-    `Dir::State::status=${file("status")}`,
-    `Dir::Cache=${file("cache")}`,
-    `Dir::Etc::SourceList=${file("sources.list")}`,
+    `Dir::State::Lists=${join(world, "lists")}`,
+    `Dir::State::status=${join(world, "status")}`,
+    `Dir::Cache=${join(world, "cache")}`,
+    `Dir::Etc::SourceList=${join(world, "sources.list")}`,
     "Dir::Etc::SourceParts=/dev/null",
     "Acquire::Languages=none",
     "APT::Sandbox::User=",
   ].flatMap((option) => ["-o", option]);
-  if (!existsSync(file("ready"))) {
-    for (const dir of ["lists/partial", "cache/archives/partial"]) mkdirSync(file(dir), { recursive: true });
-    writeFileSync(file("sources.list"), `${SOURCE}\n`);
-    writeFileSync(file("status"), "");
-    execFileSync("apt-get", [...options, "-q", "update", "--error-on=any"], { stdio: ["ignore", "pipe", "pipe"] });
-    writeFileSync(file("ready"), "");
-  }
-  return options;
 }
 
 function findInside(root: string, pathInside: string): string {

@@ -70,8 +70,7 @@ function fromSolo5({ elf }: Evidence, report: Report): Verdict | null {
   return {
     target,
     reason,
-    // Devices of a kernel that nothing can be said about would look like knowledge.
-    devices: target === null ? [] : manifest.devices,
+    devices: manifest.devices,
     manifest: manifest.state,
     ...(abiVersion === undefined ? {} : { abiVersion }),
   };

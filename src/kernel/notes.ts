@@ -68,10 +68,6 @@ function notesIn(source: ByteSource, header: ElfHeader, ranges: readonly Range[]
   const notes: ElfNote[] = [];
   let left = MAX_TOTAL;
   for (const range of ranges) {
-    if (range.offset + range.size > source.size) {
-      report("note-segment-out-of-range", `the notes of ${range.what} reach beyond the end of the file`);
-      continue;
-    }
     if (range.size < NOTE_HEADER) {
       report(
         "note-segment-too-short",
@@ -80,9 +76,15 @@ function notesIn(source: ByteSource, header: ElfHeader, ranges: readonly Range[]
       );
       continue;
     }
-    const limit = Math.min(MAX_RANGE, left);
+    // What a range claims beyond the end of the file does no harm as long as the notes themselves are there.
+    const there = Math.max(source.size - range.offset, 0);
+    if (there < NOTE_HEADER) {
+      report("note-segment-out-of-range", `the notes of ${range.what} lie beyond the end of the file`);
+      continue;
+    }
+    const limit = Math.min(there, MAX_RANGE, left);
     if (range.size > limit) {
-      report("note-segment-too-large", `${range.what} holds ${range.size} bytes of notes, of which ${limit} are read`);
+      report("note-segment-too-large", `${range.what} says ${range.size} bytes of notes, of which ${limit} are read`);
     }
     const bytes = copyOf(source, range.offset, Math.min(range.size, limit));
     left -= bytes.length;

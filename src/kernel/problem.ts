@@ -34,10 +34,11 @@ const CODES = {
   "segment-order": "tender",
   "segment-overlap": "tender",
   "segment-too-low": "tender",
+  "segment-too-high": "tender",
   "segment-writable-executable": "tender",
   pie: "tender",
   "entry-too-low": "tender",
-  "entry-outside-segments": "warning",
+  "entry-outside-segments": "tender",
   "note-truncated": "warning",
   "note-too-many": "warning",
   "note-segment-out-of-range": "error",
@@ -68,7 +69,7 @@ const CODES = {
   "device-attached": "error",
   "xen-note-value": "error",
   "pvh-entry-outside-segments": "error",
-  "interpreter-unreadable": "error",
+  "interpreter-unreadable": "warning",
   "dynamic-unreadable": "warning",
 } as const satisfies Record<string, "error" | "warning" | "tender">;
 

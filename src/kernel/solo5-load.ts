@@ -10,6 +10,8 @@ import type { Report } from "./problem.ts";
 
 /** Below it are the tender's own tables and the boot information. */
 const MIN_ADDRESS = 0x100000n;
+/** The most memory that solo5-hvt gives a guest. */
+const MAX_ADDRESS = 1n << 32n;
 /** Pages of the machines Solo5 runs on; ppc64le has 64 KiB. */
 const PAGE = 0x1000n;
 const PAGE_PPC64 = 0x10000n;
@@ -68,6 +70,9 @@ function checkPlace(
   const stop = (segment.vaddr + BigInt(segment.memSize) + align - 1n) & -align;
   if (start < MIN_ADDRESS) {
     report("segment-too-low", `segment ${index} starts at ${hex(start)}, below ${hex(MIN_ADDRESS)}`);
+  }
+  if (stop > MAX_ADDRESS) {
+    report("segment-too-high", `segment ${index} ends at ${hex(stop)}, above the 4 GiB that a guest can have`);
   }
   if (start < end) report("segment-overlap", `segment ${index} starts at ${hex(start)}, before ${hex(end)}`);
   if (start % page !== 0n || stop % page !== 0n) {

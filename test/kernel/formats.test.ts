@@ -256,6 +256,10 @@ const FAULTS: Readonly<Record<string, readonly [KernelProblemCode, Buffer]>> = {
   ],
   "notes beyond the end": [
     "note-segment-out-of-range",
+    patched((bytes) => bytes.writeBigUInt64LE(1n << 62n, HEADER + 56 + 8)),
+  ],
+  "notes that are said to be longer than the file": [
+    "note-segment-too-large",
     patched((bytes) => bytes.writeBigUInt64LE(1n << 62n, HEADER + 56 + 32)),
   ],
   "a note longer than its segment": [

@@ -261,7 +261,11 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "position independence": { code: "pie", spec: { type: 3 } },
   "an object file": { code: "elf-type", spec: { type: 1 } },
   "an entry below 1 MiB": { code: "entry-too-low", spec: { entry: 0x1000n }, also: ["entry-outside-segments"] },
-  "an entry outside of the code": { code: "entry-outside-segments", spec: { entry: 0x900000n }, severity: "warning" },
+  "an entry outside of the code": { code: "entry-outside-segments", spec: { entry: 0x900000n } },
+  "a segment above 4 GiB": {
+    code: "segment-too-high",
+    spec: { edit: loads((_, i) => (i === 1 ? { vaddr: 0x100000000n } : {})) },
+  },
   "a segment below 1 MiB": {
     code: "segment-too-low",
     spec: { edit: loads((_, i) => (i === 0 ? { vaddr: 0x1000n } : {})) },
@@ -281,6 +285,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "less memory than file": { code: "segment-size", spec: { data: Buffer.alloc(64), bss: -8 } },
   "an address that wraps": {
     code: "segment-address",
+    also: ["segment-too-high"],
     spec: { edit: loads((_, i) => (i === 1 ? { vaddr: 0xfffffffffffff000n } : {})) },
   },
   "no bytes to load": {

@@ -95,7 +95,7 @@ async function attemptPublish(
   const commit = await work.commit(tree, tip?.commit, message, time);
   const tagObject = await work.tag(tag, commit, message, time);
   const onProgress = (text: string) => log.progress(text.split(/[\r\n]/).findLast((line) => line.trim() !== "") ?? "");
-  const push = await work.push({ branch: options.branch, commit, tag, tagObject, expected: refs, onProgress });
+  const push = await work.push({ branch: options.branch, commit, tag, tagObject, expected: refs, deltas: tip !== undefined, onProgress });
   return push.kind === "raced" ? undefined : { ...planned, outcome: "deployed", revision: commit, sent: push.sent };
 }
 

@@ -49,6 +49,8 @@ export interface PushUpdate {
   readonly tagObject: string;
   /** What must still be there for the push to happen. */
   readonly expected: Refs;
+  /** Whether large files may be sent as deltas: worth it against the same file of the release before, and only then. */
+  readonly deltas: boolean;
   readonly onProgress: (line: string) => void;
 }
 
@@ -56,6 +58,8 @@ export type PushResult =
   | { readonly kind: "pushed"; readonly sent: string | undefined }
   | { readonly kind: "raced" };
 
+/** Files above this are stored without a delta search against their neighbours, so that memory stays bounded. */
+const BIG_FILE = "8m";
 const IDENTITY = { name: "unikernel-deploy", email: "unikernel-deploy@deploy.invalid" };
 const ORIGIN = "origin";
 
@@ -143,8 +147,7 @@ class GitWork implements WorkRepository {
 
   async writeBlobs(files: readonly RepositoryFile[]): Promise<void> {
     if (files.length === 0) return;
-    // Large files are stored without a delta search against their neighbours, so that memory stays bounded.
-    const argv = ["fast-import", "--quiet", "--done", "--big-file-threshold=8m"];
+    const argv = ["fast-import", "--quiet", "--done", `--big-file-threshold=${BIG_FILE}`];
     const result = await this.#git.try(argv, { input: blobStream(files) });
     if (result.code === 0) return;
     throw new DeployError("PROGRAM_FAILED", `git fast-import: ${result.stderr.trim().split("\n")[0] ?? ""}`);
@@ -180,8 +183,10 @@ class GitWork implements WorkRepository {
       { name: `refs/tags/${tag}`, id: tagObject, old: expected.tag },
     ];
     const leases = refs.map(({ name, old }) => `--force-with-lease=${name}:${old ?? ""}`);
+    // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
+    const packing = update.deltas ? ["-c", "pack.window=1"] : ["-c", `core.bigFileThreshold=${BIG_FILE}`];
     const result = await this.#git.try(
-      ["push", "--porcelain", "--progress", "--atomic", ...leases, ORIGIN, ...refs.map(({ name, id }) => `${id}:${name}`)],
+      [...packing, "push", "--porcelain", "--progress", "--atomic", ...leases, ORIGIN, ...refs.map(({ name, id }) => `${id}:${name}`)],
       { onStderr: (chunk) => update.onProgress(chunk) },
     );
     if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };

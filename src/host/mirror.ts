@@ -32,6 +32,8 @@ export async function fetchMirror({ access, directory, branch, path }: MirrorOpt
   if (!existsSync(`${directory}/HEAD`)) {
     mkdirSync(directory, { recursive: true });
     await git.run(["init", "--quiet", "--bare", "--template=", directory]);
+    // Parts of images pass through without being held in memory whole.
+    await git.run(["config", "core.bigFileThreshold", "8m"]);
   }
   const tip = "refs/heads/tip";
   const argv = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", access.url];

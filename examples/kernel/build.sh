@@ -36,32 +36,39 @@ flags="-std=gnu11 -O2 -Wall -Wextra -Werror -march=x86-64 -mtune=generic -ffrees
     -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
     -fno-tree-loop-distribute-patterns -fno-ident"
 
-common="boot.S block.c console.c http.c interrupts.c ip.c main.c manifest.c net.c options.c tar.c
-    tcp.c text.c virtqueue.c"
+common="boot block console http interrupts ip main manifest net options tar tcp text virtqueue"
+virtio="multiboot-header multiboot solo5-abi virtio-pci"
+pvh="pvh-note pvh virtio-mmio"
 
 # Compile from inside the folder, so that no path can find its way into an object.
 cd "$here"
+for name in $common $virtio $pvh; do
+    source=$name.c
+    [ -f "$source" ] || source=$name.S
+    # shellcheck disable=SC2086 # the flags are words
+    "$cc" $flags -c "$source" -o "$work/$name.o"
+done
 
-# build NAME PREPROCESSOR-FLAG SOURCES...
-build() {
-    name=$1 define=$2
+# link OUTPUT PREPROCESSOR-FLAG NAMES...
+link() {
+    output=$1 define=$2
     shift 2
     objects=
-    for source in "$@"; do
-        object=$work/$name-${source%.*}.o
-        # shellcheck disable=SC2086 # the flags are words
-        "$cc" $flags -c "$source" -o "$object"
-        objects="$objects $object"
+    for name in "$@"; do
+        objects="$objects $name.o"
     done
-    "$cc" -E -P -x c "$define" kernel.ld -o "$work/$name.ld"
-    # shellcheck disable=SC2086
-    ld -m elf_x86_64 -nostdlib -static --build-id=none --strip-all -z max-page-size=4096 \
-        -z noexecstack -T "$work/$name.ld" -o "$work/$name" $objects
-    chmod 644 "$work/$name"
-    mv -- "$work/$name" "$out/$name"
+    "$cc" -E -P -x c "$define" kernel.ld -o "$work/kernel.ld"
+    (
+        cd "$work"
+        # shellcheck disable=SC2086 # the objects are words
+        ld -m elf_x86_64 -nostdlib -static --build-id=none --strip-all -z max-page-size=4096 \
+            -z noexecstack -T kernel.ld -o "$output" $objects
+    )
+    chmod 644 "$work/$output"
+    mv -- "$work/$output" "$out/$output"
 }
 
-# shellcheck disable=SC2086 # lists of files
-build site.virtio -DSOLO5_NOTES $common multiboot-header.S multiboot.c solo5-abi.c virtio-pci.c
+# shellcheck disable=SC2086 # lists of names
+link site.virtio -DSOLO5_NOTES $common $virtio
 # shellcheck disable=SC2086
-build site.pvh -UPVH $common pvh-note.S pvh.c virtio-mmio.c
+link site.pvh -USOLO5_NOTES $common $pvh

@@ -137,7 +137,7 @@ static void ipv4_input(const uint8_t *source_mac, const uint8_t *ip, size_t leng
         return;
     if (fold(sum(0, ip, header)) != 0 || memcmp(ip + 16, own_address, IP_BYTES) != 0)
         return;
-    /* Requests fit in one packet on any sane path; reassembly would cost memory we rather serve. */
+    /* Requests fit in one packet on any sane path; reassembly is not worth it. */
     if (get16(ip + 6) & IS_FRAGMENT)
         return;
 

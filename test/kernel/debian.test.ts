@@ -7,13 +7,12 @@ import { describe, it } from "node:test";
 import { readElf } from "../../src/kernel/elf.ts";
 import { inspectKernel, isSound, type KernelInfo } from "../../src/kernel/kernel.ts";
 import { bytesSource } from "../../src/util/bytes.ts";
-import { debianFile, dependencyOf, type Fetched, gunzipped, vmlinuxOf } from "../support/debian.ts";
+import { cloudImage, debianFile, type Fetched, gunzipped, vmlinuxOf } from "../support/debian.ts";
 
 const then = (file: Fetched, make: (path: string) => string): Fetched =>
   "skip" in file ? file : { path: make(file.path) };
 
-const image = dependencyOf("linux-image-cloud-amd64", "amd64", "linux-image-") ?? "linux-image-cloud-amd64";
-const vmlinuz = debianFile(image, "amd64", "boot/vmlinuz-*-cloud-amd64");
+const vmlinuz = debianFile(cloudImage(), "amd64", "boot/vmlinuz-*-cloud-amd64");
 const grub = (name: string) => debianFile("grub-xen-host", "amd64", `usr/lib/grub-xen/${name}`);
 const xenGz = debianFile("xen-hypervisor-4.17-amd64", "amd64", "boot/xen-4.17-amd64.gz");
 

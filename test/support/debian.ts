@@ -29,13 +29,15 @@ export function debianFile(packageName: string, arch: string, pathInside: string
   }
 }
 
-/** The package that a metapackage depends on and whose name starts with `prefix`, e.g. the current kernel image. */
-export function dependencyOf(packageName: string, arch: string, prefix: string): string | null {
+/** The package with the current kernel for virtual machines, whose name has its version. */
+export function cloudImage(): string {
+  const metapackage = "linux-image-cloud-amd64";
   try {
-    const text = execFileSync("apt-cache", [...aptOptions(arch), "depends", packageName], { encoding: "utf8" });
-    return text.match(new RegExp(`Depends: (${prefix}\\S*)`))?.[1] ?? null;
+    const text = execFileSync("apt-cache", [...aptOptions("amd64"), "depends", metapackage], { encoding: "utf8" });
+    return text.match(/Depends: (linux-image-\S+)/)?.[1] ?? metapackage;
   } catch {
-    return null;
+    // Fetching it fails for the same reason, and then says so.
+    return metapackage;
   }
 }
 

@@ -1,1 +1,48 @@
-export {};
+/** The Action's door: reads inputs and event, runs the plan, sets outputs, and fails the step where the plan failed. */
+import * as core from "@actions/core";
+import { DeployError } from "./errors.ts";
+import type { ActionInputs } from "./github/inputs.ts";
+import type { Log } from "./util/log.ts";
+
+declare const __VERSION__: string;
+
+const log: Log = {
+  info: (message) => core.info(message),
+  warning: (message) => core.warning(message),
+  raw: (chunk) => void process.stdout.write(chunk),
+  // A log keeps every line: progress that replaces itself has no place in one.
+  progress() {},
+};
+
+async function main(): Promise<void> {
+  const { readActionInputs } = await import("./github/inputs.ts");
+  const inputs: ActionInputs = readActionInputs((name) => core.getInput(name, { trimWhitespace: true }), process.env);
+  for (const secret of inputs.secrets) core.setSecret(secret);
+  const { runAction } = await import("./github/run-action.ts");
+  const result = await runAction(inputs, { log, env: process.env, version: __VERSION__ });
+  for (const [name, value] of Object.entries(result.outputs)) core.setOutput(name, value);
+  for (const { level, title, message } of result.annotations) core[level](message, { title });
+  await core.summary.addRaw(result.summary).write();
+  if (result.failure !== undefined) core.setFailed(result.failure);
+}
+
+/** One annotation with the code, what happened, and what to do; a stack only for what is a fault of ours. */
+async function fail(error: unknown): Promise<void> {
+  if (error instanceof DeployError) {
+    const { renderError } = await import("./report/text.ts");
+    core.setFailed(renderError(error));
+    process.exitCode = error.exitCode;
+    return;
+  }
+  core.setFailed(`${error instanceof Error ? error.stack : String(error)}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it.`);
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, async () => {
+    const { endEverything } = await import("./util/cleanup.ts");
+    endEverything();
+    process.exit(signal === "SIGINT" ? 130 : 143);
+  });
+}
+
+await main().catch(fail);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line's door: finds the verb, reads its arguments, runs it, and turns what happened into an exit code. */
+import { fileURLToPath } from "node:url";
 import { findVerb, renderOverview } from "./cli/verbs.ts";
 import { DeployError } from "./errors.ts";
 import type { Command, Io } from "./cli/command.ts";
@@ -48,6 +49,8 @@ async function openIo(json: boolean, quiet: boolean): Promise<Io> {
   const { silentLog } = await import("./util/log.ts");
   return {
     directory: process.cwd(),
+    // dist/ stands beside examples/ wherever the program was put.
+    root: fileURLToPath(new URL("..", import.meta.url)),
     env: process.env,
     version: __VERSION__,
     log: quiet ? silentLog : terminalLog(process.stderr),
@@ -82,9 +85,8 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, async () => {
-    const [{ removeTempDirs }, { stopPrograms }] = await Promise.all([import("./util/files.ts"), import("./util/exec.ts")]);
-    stopPrograms();
-    removeTempDirs();
+    const { endEverything } = await import("./util/cleanup.ts");
+    endEverything();
     process.kill(process.pid, signal);
   });
 }

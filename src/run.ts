@@ -1,8 +1,10 @@
 /** Performs a plan: build, split, check, deploy. The only place where the stages meet. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import type { VolumeArtifact } from "./artifact/artifact.ts";
 import { copyKernel, findKernels } from "./artifact/kernels.ts";
 import { readBack } from "./artifact/read-back.ts";
+import { digestFile } from "./artifact/scan-image.ts";
 import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source } from "./build/source.ts";
@@ -107,7 +109,7 @@ async function split(staging: string, source: Source, config: Config, ports: Por
   const { log } = ports;
   const files = await findKernels(config.kernels, ports.directory);
   const kernels = files.map((file) => copyKernel(file, path.join(staging, "kernels")));
-  const volumes = [];
+  const volumes: VolumeArtifact[] = [];
   const entries = Object.entries(config.volumes);
   for (const [name, { from, format, size, secret }] of entries) {
     if (secret || from === undefined) continue;
@@ -129,8 +131,18 @@ async function split(staging: string, source: Source, config: Config, ports: Por
     devices: new Map(entries.flatMap(([name, { device }]) => (device === undefined ? [] : [[name, device]]))),
     launch: config.launch,
     tools: ports.tools,
+    health: volumes.flatMap(frontPage).slice(0, 1),
   });
   return { manifest, kernels, volumes };
+}
+
+/** The page a host can probe to see that a volume is served: its index.html. */
+function frontPage({ file, format }: VolumeArtifact): { path: string; sha256: string }[] {
+  using source = openFile(file);
+  for (const entry of format.list(source)) {
+    if (entry.path === "index.html") return [{ path: "/", sha256: digestFile(file, entry).sha256 }];
+  }
+  return [];
 }
 
 /** dist/www.hvt is a kernel of "www". */

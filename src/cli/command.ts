@@ -38,6 +38,8 @@ export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly version: string;
+  /** Where the program stands: the directory with dist/ and examples/. */
+  readonly root: string;
   /** The answer: one JSON document with --json, else the text. */
   answer(document: unknown, text: string): void;
   /** Raw bytes to standard output; resolves when there is room for more. */

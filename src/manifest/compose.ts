@@ -20,6 +20,8 @@ export interface ReleaseParts {
   readonly devices: ReadonlyMap<string, string>;
   readonly launch: { readonly memory: number; readonly args: readonly string[] };
   readonly tools: Readonly<Record<string, string>>;
+  /** Pages a host may probe, with the sha256 of what they serve. */
+  readonly health: readonly { readonly path: string; readonly sha256: string }[];
 }
 
 /** The manifest without sequence, layout and paths of volumes, which deploy adds. */
@@ -48,6 +50,7 @@ export function composeManifest(parts: ReleaseParts): ReleaseManifest {
     volumes,
     launch: { memory: parts.launch.memory, args: [...parts.launch.args] },
     tools: { ...parts.tools },
+    ...(parts.health.length > 0 ? { health: [...parts.health] } : {}),
   };
 }
 

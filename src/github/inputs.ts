@@ -1,0 +1,116 @@
+/** The Action's inputs and event, as the runner gives them. Pure but for the event file. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { configError } from "../inputs/layers.ts";
+import type { RawInputs } from "../inputs/raw.ts";
+import { type Event, type Mode, MODES } from "../plan.ts";
+
+export interface ActionInputs {
+  readonly mode: Mode;
+  readonly config: string | undefined;
+  readonly raw: RawInputs;
+  readonly release: string | undefined;
+  readonly out: string;
+  readonly token: string | undefined;
+  readonly sshKey: string | undefined;
+  readonly signingKey: string | undefined;
+  readonly knownHosts: string | undefined;
+  readonly cache: readonly string[];
+  readonly comment: boolean;
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly waitFor: string | undefined;
+  readonly event: Event;
+  readonly pullRequest: number | undefined;
+  /** owner/name of the repository the workflow runs in. */
+  readonly repository: string;
+  readonly server: string;
+  readonly directory: string;
+  /** Texts that must not appear in the log. */
+  readonly secrets: readonly string[];
+}
+
+/** Throws CONFIG_INVALID with every input that cannot be read. */
+export function readActionInputs(input: (name: string) => string, env: NodeJS.ProcessEnv): ActionInputs {
+  const problems: string[] = [];
+  const text = (name: string) => input(name) || undefined;
+  const list = (name: string) => {
+    const lines = input(name).split("\n").map((line) => line.trim()).filter((line) => line !== "");
+    return lines.length === 0 ? undefined : lines;
+  };
+  const flag = (name: string) => {
+    const value = input(name) || "false";
+    if (value !== "true" && value !== "false") problems.push(`input "${name}": expected true or false, found ${JSON.stringify(value)}`);
+    return value === "true";
+  };
+  const mode = input("mode") || "auto";
+  if (!MODES.includes(mode as Mode)) problems.push(`input "mode": expected one of ${MODES.join(", ")}, found ${JSON.stringify(mode)}`);
+  const keys = ["token", "ssh-key", "signing-key"].map(text);
+  const [token, sshKey, signingKey] = keys;
+  const payload = readEvent(env.GITHUB_EVENT_PATH);
+  const inputs: ActionInputs = {
+    mode: mode as Mode,
+    config: text("config"),
+    raw: {
+      name: text("name"),
+      build: text("build"),
+      kernel: list("kernel"),
+      data: list("data"),
+      format: text("format"),
+      device: text("device"),
+      memory: text("memory"),
+      args: list("args"),
+      ignore: list("ignore"),
+      boot: text("boot"),
+      maxKernelSize: text("max-kernel-size"),
+      maxImageSize: text("max-image-size"),
+      repository: text("deployment-repository"),
+      branch: text("deployment-branch"),
+      path: text("deployment-path"),
+      layout: text("layout"),
+      history: text("history"),
+    },
+    release: text("release"),
+    out: path.join(env.RUNNER_TEMP || ".", "unikernel-release"),
+    token,
+    sshKey,
+    signingKey,
+    knownHosts: text("known-hosts"),
+    cache: list("cache") ?? [],
+    comment: flag("comment"),
+    force: flag("force"),
+    dryRun: flag("dry-run"),
+    waitFor: text("wait-for"),
+    event: { name: env.GITHUB_EVENT_NAME ?? "", ref: env.GITHUB_REF ?? "", defaultBranch: payload.defaultBranch },
+    pullRequest: payload.pullRequest,
+    repository: env.GITHUB_REPOSITORY ?? "",
+    server: env.GITHUB_SERVER_URL || "https://github.com",
+    directory: env.GITHUB_WORKSPACE || process.cwd(),
+    // A key is masked line by line: the runner compares lines.
+    secrets: keys.flatMap((key) => (key ? [key, ...key.split("\n")] : [])).filter((line) => line.trim().length > 3 && !line.startsWith("-----")),
+  };
+  if (problems.length > 0) throw configError(problems, "the README lists the inputs");
+  return inputs;
+}
+
+interface Payload {
+  readonly defaultBranch: string | undefined;
+  readonly pullRequest: number | undefined;
+}
+
+function readEvent(file: string | undefined): Payload {
+  if (!file) return { defaultBranch: undefined, pullRequest: undefined };
+  let payload: { repository?: { default_branch?: unknown }; pull_request?: { number?: unknown } };
+  try {
+    payload = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new DeployError("IO_FAILED", `the event payload ${file} cannot be read`, { cause: error });
+  }
+  const branch = payload.repository?.default_branch;
+  const number = payload.pull_request?.number;
+  return {
+    defaultBranch: typeof branch === "string" ? branch : undefined,
+    pullRequest: typeof number === "number" ? number : undefined,
+  };
+}

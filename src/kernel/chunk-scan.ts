@@ -6,8 +6,16 @@ import type { ChunkIndex, ReadFile } from "./chunk-index.ts";
 /** The kernel is read so much at a time, and a chunk more, so that none is missed across the seam. */
 const WINDOW = 256 * 1024;
 
+/**
+ * How often the beginning of a chunk may turn up: so often, and four times for each chunk that begins like this. Only
+ * repetitive filler in kernel and site at once exceeds it, and would take minutes otherwise.
+ */
+const PATIENCE = 20_000;
+
 /** What was found. */
 export interface ScanResult {
+  /** Of each chunk number: whether it was given up, because its beginning is everywhere in the kernel. */
+  readonly abandoned: Uint8Array;
   /** Of each chunk number: whether exactly its bytes are in the kernel. */
   readonly found: Uint8Array;
   /** Of each group: how many times, overlaps not counted. */
@@ -24,6 +32,9 @@ interface Scan {
   readonly copies: Uint32Array;
   /** Of each group: the end of the last copy, so that repetitive content does not match itself. */
   readonly ends: Float64Array;
+  /** Of each run that is the first with its anchor: how often it may still turn up. */
+  readonly patience: Uint32Array;
+  readonly abandoned: Uint8Array;
   covered: number;
   coveredEnd: number;
 }
@@ -45,6 +56,8 @@ export function scanKernel(kernel: ByteSource, index: ChunkIndex, read: ReadFile
     found: new Uint8Array(index.order.length),
     copies: new Uint32Array(groups),
     ends: new Float64Array(groups),
+    patience: patienceOf(index),
+    abandoned: new Uint8Array(index.order.length),
     covered: 0,
     coveredEnd: 0,
   };
@@ -103,14 +116,49 @@ function tryRuns(scan: Scan, window: Window, at: number, anchor: number): void {
   const { firstRun, rangeShift } = scan.lookup;
   const { runAnchor, runLength, runStart } = scan.index;
   const range = anchor >>> rangeShift;
+  let isFirst = true;
   for (let run = firstRun[range] as number; run < (firstRun[range + 1] as number); run++) {
     if (runAnchor[run] !== anchor) continue;
+    if (isFirst && !hasPatience(scan, run)) return;
+    isFirst = false;
     const length = runLength[run] as number;
     if (at + length > window.bytes.length) continue;
     const hash = hashOf(window.prefixes, at, length);
     const group = groupWith(scan.index.groupHash, hash, runStart[run] as number, runStart[run + 1] as number);
     if (group !== null) compareGroup(scan, window, group, { at, length });
   }
+}
+
+/** The end of the runs, from `run` on, that share its anchor. */
+function sameAnchorEnd({ runAnchor }: ChunkIndex, run: number): number {
+  let end = run + 1;
+  while (end < runAnchor.length && runAnchor[end] === runAnchor[run]) end++;
+  return end;
+}
+
+/** The chunks, as a part of `order`, of the runs from `run` to `end`. */
+function chunksOf({ order, groupStart, runStart }: ChunkIndex, run: number, end: number): Uint32Array {
+  return order.subarray(groupStart[runStart[run] as number], groupStart[runStart[end] as number]);
+}
+
+function patienceOf(index: ChunkIndex): Uint32Array {
+  const patience = new Uint32Array(index.runAnchor.length);
+  for (let run = 0; run < patience.length; ) {
+    const end = sameAnchorEnd(index, run);
+    patience[run] = PATIENCE + 4 * chunksOf(index, run, end).length;
+    run = end;
+  }
+  return patience;
+}
+
+/** Whether to look closer once more; where not, all chunks of this anchor that were not found are given up. */
+function hasPatience({ patience, index, found, abandoned }: Scan, run: number): boolean {
+  const left = patience[run] as number;
+  if (left === 0) return false;
+  patience[run] = left - 1;
+  if (left > 1) return true;
+  for (const chunk of chunksOf(index, run, sameAnchorEnd(index, run))) abandoned[chunk] = found[chunk] === 0 ? 1 : 0;
+  return false;
 }
 
 /** The group in [low, high) with this hash, by bisection; a run of a site of like pages can have tens of thousands. */

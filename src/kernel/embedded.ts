@@ -30,7 +30,10 @@ export interface EmbeddedFile extends SiteFile {
 export interface EmbeddedReport {
   /** Files above the floor, in which something can be recognised. */
   readonly lookedFor: FileCount;
-  /** Files below it: under 64 bytes, or with fewer than 8 different bytes at the start of every chunk. */
+  /**
+   * Files below it: under 64 bytes, or with fewer than 8 different bytes at the start of every chunk; and files that
+   * begin like repetitive filler that the kernel is full of.
+   */
   readonly notLookedFor: FileCount;
   /** Files that are in the kernel: every chunk of theirs that was looked for is there. In the order given. */
   readonly embedded: readonly EmbeddedFile[];
@@ -50,12 +53,16 @@ export function findEmbedded(kernel: ByteSource, files: readonly SiteFile[], rea
   const index = indexChunks(files, read);
   const scan = scanKernel(kernel, index, read);
   const tallies = tally(files, index, scan);
-  const isLookedFor = (_: SiteFile, i: number) => index.counted[i] !== 0;
+  const counted = index.counted.slice();
+  for (const [chunk, abandoned] of scan.abandoned.entries()) {
+    if (abandoned === 1) counted[index.file[chunk] as number] = 0;
+  }
+  const isLookedFor = (_: SiteFile, i: number) => counted[i] !== 0;
   const embedded = files.flatMap(({ path, size }, i) => {
     const { chunks, copies } = tallies[i] as Tally;
-    return chunks > 0 && chunks === index.counted[i] ? [{ path, size, copies }] : [];
+    return chunks > 0 && chunks === counted[i] ? [{ path, size, copies }] : [];
   });
-  const partial = tallies.filter(({ chunks }, i) => chunks > 0 && chunks < (index.counted[i] as number));
+  const partial = tallies.filter(({ chunks }, i) => chunks > 0 && chunks < (counted[i] as number));
   return {
     lookedFor: count(files.filter(isLookedFor)),
     notLookedFor: count(files.filter((file, i) => !isLookedFor(file, i))),

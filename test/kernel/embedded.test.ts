@@ -247,6 +247,20 @@ describe("findEmbedded", () => {
     assert.deepEqual(report.embedded, [{ path: "a", size: 8202, copies: 1 }]);
   });
 
+  it("gives up on filler that is everywhere, and says so", () => {
+    const filler = Buffer.from("0123456789abcdefABCDEFGHIJKLMNOP".repeat(100_000));
+    const page = noise(1, 5000);
+    const site = { filler: Buffer.concat([filler.subarray(0, 100), noise(2, 100)]), page };
+    const started = performance.now();
+    const report = search(Buffer.concat([filler, page]), site);
+    assert.deepEqual(
+      report.embedded.map(({ path }) => path),
+      ["page"],
+    );
+    assert.deepEqual(report.notLookedFor, { files: 1, bytes: 200 });
+    assert.ok(performance.now() - started < 1000);
+  });
+
   it("has nothing to say of no kernel, no site and a site that shrank", () => {
     assertNothing(search(Buffer.alloc(0), SITE));
     assertNothing(search(noise(1, 10_000), {}));

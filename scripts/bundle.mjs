@@ -40,7 +40,9 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   define: { __VERSION__: JSON.stringify(version) },
   // CommonJS dependencies ask for require; the long name cannot meet one the minifier makes.
-  banner: { js: 'import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);' },
+  banner: {
+    js: 'import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);',
+  },
   legalComments: "none",
   logLevel: "warning",
   plugins: [lazyOidc],

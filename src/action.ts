@@ -21,7 +21,8 @@ async function main(): Promise<void> {
   const { runAction } = await import("./github/run-action.ts");
   const result = await runAction(inputs, { log, env: process.env, version: __VERSION__ });
   for (const [name, value] of Object.entries(result.outputs)) core.setOutput(name, value);
-  for (const { level, title, message } of result.annotations) core[level](message, { title });
+  const annotate = { error: core.error, warning: core.warning, notice: core.notice };
+  for (const { level, title, message } of result.annotations) annotate[level](message, { title });
   await core.summary.addRaw(result.summary).write();
   if (result.failure !== undefined) core.setFailed(result.failure);
 }
@@ -34,14 +35,17 @@ async function fail(error: unknown): Promise<void> {
     process.exitCode = error.exitCode;
     return;
   }
-  core.setFailed(`${error instanceof Error ? error.stack : String(error)}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it.`);
+  core.setFailed(
+    `${error instanceof Error ? error.stack : String(error)}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it.`,
+  );
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, async () => {
-    const { endEverything } = await import("./util/cleanup.ts");
-    endEverything();
-    process.exit(signal === "SIGINT" ? 130 : 143);
+  process.once(signal, () => {
+    void import("./util/cleanup.ts").then(({ endEverything }) => {
+      endEverything();
+      process.exit(signal === "SIGINT" ? 130 : 143);
+    });
   });
 }
 

@@ -36,9 +36,13 @@ async function runVerb(argv: readonly string[], json: boolean, quiet: boolean): 
     return 0;
   }
   if (process.platform === "win32") {
-    throw new DeployError("UNSUPPORTED_PLATFORM", "unikernel-deploy runs on Linux; parts of it on macOS, nothing on Windows", {
-      hint: "use a Linux runner, or WSL",
-    });
+    throw new DeployError(
+      "UNSUPPORTED_PLATFORM",
+      "unikernel-deploy runs on Linux; parts of it on macOS, nothing on Windows",
+      {
+        hint: "use a Linux runner, or WSL",
+      },
+    );
   }
   const args = parseCommand(command, rest);
   return command.run(args, await openIo(json, quiet));
@@ -71,7 +75,9 @@ function unknownVerb(argv: readonly string[]): DeployError {
 async function reportError(error: unknown, json: boolean): Promise<number> {
   if (!(error instanceof DeployError)) {
     const stack = error instanceof Error ? error.stack : String(error);
-    process.stderr.write(`${stack}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it with the lines above.\n`);
+    process.stderr.write(
+      `${stack}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it with the lines above.\n`,
+    );
     return 3;
   }
   const { renderError } = await import("./report/text.ts");
@@ -84,10 +90,11 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, async () => {
-    const { endEverything } = await import("./util/cleanup.ts");
-    endEverything();
-    process.kill(process.pid, signal);
+  process.once(signal, () => {
+    void import("./util/cleanup.ts").then(({ endEverything }) => {
+      endEverything();
+      process.kill(process.pid, signal);
+    });
   });
 }
 

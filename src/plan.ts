@@ -7,7 +7,9 @@ export const MODES: readonly Mode[] = ["auto", "build", "check", "deploy"];
 
 export interface Plan {
   /** Where the release comes from: the user's build, or a directory that an earlier build wrote. */
-  readonly release: { readonly kind: "build"; readonly out: string } | { readonly kind: "given"; readonly directory: string };
+  readonly release:
+    | { readonly kind: "build"; readonly out: string }
+    | { readonly kind: "given"; readonly directory: string };
   /** Whether the release is pushed if it passes its checks. */
   readonly deploy: boolean;
   /** Why `deploy` is what it is, for the log. */
@@ -37,7 +39,9 @@ export function planAction(inputs: PlanInputs, config: Config, event: Event): Pl
     ? ({ kind: "given", directory: inputs.release } as const)
     : ({ kind: "build", out: inputs.out } as const);
   if (inputs.mode === "check" && !inputs.release) {
-    throw new DeployError("USAGE", "mode check needs a release directory", { hint: 'give the input "release", or use mode build' });
+    throw new DeployError("USAGE", "mode check needs a release directory", {
+      hint: 'give the input "release", or use mode build',
+    });
   }
   const { deploy, reason } = decideDeploy(inputs.mode, config, event);
   return { release, deploy, reason };
@@ -51,7 +55,8 @@ function decideDeploy(mode: Mode, config: Config, event: Event): { deploy: boole
     });
   }
   if (mode !== "auto") return { deploy: false, reason: `mode is ${mode}` };
-  if (event.name !== "push") return { deploy: false, reason: `a ${event.name || "manual"} event builds and checks only` };
+  if (event.name !== "push")
+    return { deploy: false, reason: `a ${event.name || "manual"} event builds and checks only` };
   if (event.defaultBranch === undefined) return { deploy: false, reason: "the event does not name the default branch" };
   if (event.ref !== `refs/heads/${event.defaultBranch}`) {
     return { deploy: false, reason: `${event.ref} is not the default branch ${event.defaultBranch}` };

@@ -82,7 +82,9 @@ async function buildAndCheck(out: string, config: Config, ports: Ports, timed: T
   const source = await readSource(ports.directory, ports.env);
   const { build } = config;
   if (build !== undefined) {
-    await timed("build", () => runBuild(build, { cwd: ports.directory, env: buildEnvironment(ports.env), log: ports.log }));
+    await timed("build", () =>
+      runBuild(build, { cwd: ports.directory, env: buildEnvironment(ports.env), log: ports.log }),
+    );
   }
   const release = await timed("split", () => split(staging.directory, source, config, ports));
   writeRelease(staging.directory, release);
@@ -102,7 +104,11 @@ async function readAndCheck(directory: string, config: Config, ports: Ports, tim
 
 /** The user's build sees what the user's job sees, but none of our inputs: they hold the token and the keys. */
 function buildEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(?:INPUT_|UNIKERNEL_DEPLOY_|ACTIONS_RUNTIME_TOKEN|ACTIONS_ID_TOKEN)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^(?:INPUT_|UNIKERNEL_DEPLOY_|ACTIONS_RUNTIME_TOKEN|ACTIONS_ID_TOKEN)/.test(name),
+    ),
+  );
 }
 
 async function split(staging: string, source: Source, config: Config, ports: Ports): Promise<Release> {
@@ -118,7 +124,9 @@ async function split(staging: string, source: Source, config: Config, ports: Por
       log.progress(`volume ${name}: ${formatSize(written)} of ${formatSize(total)}`);
     });
     if (volume.emptyDirectories.length > 0) {
-      log.info(`volume ${name}: ${count(volume.emptyDirectories.length, "empty directory", "empty directories")} left out (no volume holds those)`);
+      log.info(
+        `volume ${name}: ${count(volume.emptyDirectories.length, "empty directory", "empty directories")} left out (no volume holds those)`,
+      );
     }
     volumes.push(volume);
   }
@@ -147,7 +155,11 @@ function frontPage({ file, format }: VolumeArtifact): { path: string; sha256: st
 
 /** dist/www.hvt is a kernel of "www". */
 function nameFromKernel(file: string): string {
-  return path.basename(file).replace(/\..*$/, "").replace(/[^A-Za-z0-9_-]/g, "-").slice(0, 63);
+  return path
+    .basename(file)
+    .replace(/\..*$/, "")
+    .replace(/[^A-Za-z0-9_-]/g, "-")
+    .slice(0, 63);
 }
 
 async function judge(release: Release, config: Config): Promise<Judged> {
@@ -193,4 +205,3 @@ function moved(release: Release, from: string, to: string): Release {
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-

@@ -36,7 +36,8 @@ async function expand(pattern: string, directory: string): Promise<string[]> {
   const literal = path.resolve(directory, pattern);
   const stat = statSync(literal, { throwIfNoEntry: false });
   if (stat?.isFile()) return [literal];
-  if (stat) throw new DeployError("KERNEL_UNREADABLE", `${pattern} is not a regular file`, { hint: "a kernel is one file" });
+  if (stat)
+    throw new DeployError("KERNEL_UNREADABLE", `${pattern} is not a regular file`, { hint: "a kernel is one file" });
   if (!/[*?[{]/.test(pattern)) return [];
   const { glob } = await import("../util/glob.ts");
   return (await glob(pattern, { cwd: directory, absolute: true, onlyFiles: true })).sort();
@@ -49,7 +50,8 @@ function checkNames(files: readonly string[]): void {
     const name = path.basename(file);
     const other = byName.get(name);
     if (other) problems.push(`${other} and ${file} would both be kernels/${name}`);
-    if (!FILE_NAME.test(name)) problems.push(`${JSON.stringify(name)}: a kernel's name has letters, digits, "._+-" (at most 100)`);
+    if (!FILE_NAME.test(name))
+      problems.push(`${JSON.stringify(name)}: a kernel's name has letters, digits, "._+-" (at most 100)`);
     byName.set(name, file);
   }
   if (problems.length === 0) return;

@@ -36,7 +36,9 @@ async function readTar(file: string): Promise<readonly IndexEntry[]> {
   try {
     await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), parser as unknown as NodeJS.WritableStream);
   } catch (error) {
-    throw new DeployError("IMAGE_INVALID", `${file}: an independent tar reader stops: ${messageOf(error)}`, { cause: error });
+    throw new DeployError("IMAGE_INVALID", `${file}: an independent tar reader stops: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   if (warnings.length > 0) {
     throw new DeployError("IMAGE_INVALID", `${file}: an independent tar reader objects`, { problems: warnings });

@@ -30,10 +30,14 @@ export function readSite(directory: string): Site {
   walk.directory(walk.root, "", [walk.root]);
   if (walk.problems.length > 0) {
     const n = walk.problems.length;
-    throw new DeployError("SITE_UNREADABLE", `${directory}: ${n} ${n === 1 ? "entry" : "entries"} a volume cannot hold`, {
-      problems: walk.problems,
-      hint: "remove or replace what is listed; links are followed only while they stay inside the directory",
-    });
+    throw new DeployError(
+      "SITE_UNREADABLE",
+      `${directory}: ${n} ${n === 1 ? "entry" : "entries"} a volume cannot hold`,
+      {
+        problems: walk.problems,
+        hint: "remove or replace what is listed; links are followed only while they stay inside the directory",
+      },
+    );
   }
   if (walk.files.length === 0) {
     throw new DeployError("SITE_UNREADABLE", `${directory} holds no files`, {

@@ -7,7 +7,10 @@ import type { Log } from "../util/log.ts";
  * Runs `command` with bash (sh where there is none), as the user wrote it: the one shell string in this program. Output
  * is passed on as it comes. Throws BUILD_FAILED with the exit code.
  */
-export async function runBuild(command: string, options: { cwd: string; env: NodeJS.ProcessEnv; log: Log }): Promise<void> {
+export async function runBuild(
+  command: string,
+  options: { cwd: string; env: NodeJS.ProcessEnv; log: Log },
+): Promise<void> {
   const { log, cwd, env } = options;
   const started = performance.now();
   const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;

@@ -29,7 +29,8 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
       hint: "a release belongs to a source commit: run inside the checkout (git init, git commit), or set GITHUB_SHA",
     });
   }
-  const remote = repositoryFromRunner(env) ?? publicUrl(await gitOutput(directory, env, ["remote", "get-url", "origin"]));
+  const remote =
+    repositoryFromRunner(env) ?? publicUrl(await gitOutput(directory, env, ["remote", "get-url", "origin"]));
   const ref = env.GITHUB_REF || (await gitOutput(directory, env, ["symbolic-ref", "-q", "HEAD"]));
   return {
     ...(remote ? { repository: remote } : {}),

@@ -36,11 +36,11 @@ export interface CheckSubject {
   readonly deployed: ReleaseManifest | undefined;
   readonly limits: Limits;
   /** The image's files as a reader finds them that is not our writer; throws IMAGE_INVALID. */
-  readBack(volume: string): Promise<readonly IndexEntry[]>;
+  readonly readBack: (volume: string) => Promise<readonly IndexEntry[]>;
   /** Opens a file of the release: a kernel or an image. */
-  open(file: string): ByteSource & Disposable;
+  readonly open: (file: string) => ByteSource & Disposable;
   /** `checks.<id>` of the configuration. */
-  settings(id: string): Readonly<Record<string, unknown>>;
+  readonly settings: (id: string) => Readonly<Record<string, unknown>>;
 }
 
 /** Budgets in bytes. */
@@ -80,7 +80,9 @@ export async function runChecks(
   for (const check of checks) {
     const severity = options.severities?.get(check.id) ?? check.severity;
     if (severity === "off") continue;
-    findings.push(...(await runCheck({ ...check, severity, run: check.run.bind(check) }, subject, options.timeout ?? TIMEOUT)));
+    findings.push(
+      ...(await runCheck({ ...check, severity, run: check.run.bind(check) }, subject, options.timeout ?? TIMEOUT)),
+    );
   }
   return findings;
 }

@@ -23,14 +23,20 @@ export const kernelDevices: Check = {
 
 function* mismatches(path: string, kernel: KernelArtifact, volumes: readonly ManifestVolume[]): Iterable<Remark> {
   const blocks = kernel.info.devices.filter(({ type }) => type === "block").map(({ name }) => name);
-  const declared = blocks.length === 0 ? "no block device" : `${blocks.length === 1 ? "block device" : "block devices"} ${blocks.join(", ")}`;
+  const declared =
+    blocks.length === 0
+      ? "no block device"
+      : `${blocks.length === 1 ? "block device" : "block devices"} ${blocks.join(", ")}`;
   const wanted = new Map(volumes.map((volume) => [volume.device, volume]));
   for (const [device, volume] of wanted) {
     if (blocks.includes(device)) continue;
     yield {
       path,
       message: `volume ${volume.name} goes to device "${device}", but the kernel declares ${declared}`,
-      hint: remedy(volume, blocks.filter((name) => !wanted.has(name))),
+      hint: remedy(
+        volume,
+        blocks.filter((name) => !wanted.has(name)),
+      ),
     };
   }
   for (const name of blocks) {
@@ -45,7 +51,8 @@ function* mismatches(path: string, kernel: KernelArtifact, volumes: readonly Man
 
 function remedy(volume: ManifestVolume, free: readonly string[]): string {
   const kind = isDataVolume(volume) ? "volume" : "secret volume";
-  if (free.length === 1) return `write device: ${free[0]} for the ${kind}, or block_of_file "${volume.device}" in config.ml`;
+  if (free.length === 1)
+    return `write device: ${free[0]} for the ${kind}, or block_of_file "${volume.device}" in config.ml`;
   return `the device must be the name in the kernel's block_of_file "${volume.device}" (config.ml)`;
 }
 
@@ -53,7 +60,11 @@ function* sharedDevices(volumes: readonly ManifestVolume[]): Iterable<Remark> {
   const seen = new Map<string, string>();
   for (const { name, device } of volumes) {
     const other = seen.get(device);
-    if (other) yield { message: `volumes ${other} and ${name} both go to device "${device}"`, hint: "give each volume its own device" };
+    if (other)
+      yield {
+        message: `volumes ${other} and ${name} both go to device "${device}"`,
+        hint: "give each volume its own device",
+      };
     seen.set(device, name);
   }
 }

@@ -17,12 +17,24 @@ export const releaseSize: Check = {
       yield* tooLargeToLoad(path, size, release.manifest.launch.memory);
     }
     for (const { name, size, index } of release.volumes) {
-      yield* overBudget(`volumes/${name}.img`, size, limits.maxImageSize, "max-image-size", count(index.length, "file"));
+      yield* overBudget(
+        `volumes/${name}.img`,
+        size,
+        limits.maxImageSize,
+        "max-image-size",
+        count(index.length, "file"),
+      );
     }
   },
 };
 
-function* overBudget(path: string, size: number, budget: number | undefined, setting: string, note = ""): Iterable<Remark> {
+function* overBudget(
+  path: string,
+  size: number,
+  budget: number | undefined,
+  setting: string,
+  note = "",
+): Iterable<Remark> {
   if (budget === undefined || size <= budget) return;
   yield {
     path,

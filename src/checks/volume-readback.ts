@@ -14,7 +14,11 @@ export const volumeReadback: Check = {
       } catch (error) {
         if (!(error instanceof DeployError) || error.code !== "IMAGE_INVALID") throw error;
         const details = error.problems.length > 0 ? `: ${error.problems.slice(0, 3).join("; ")}` : "";
-        yield { path: `volumes/${name}.img`, message: `${error.message}${details}`, hint: "a guest would fail on it too; build it again" };
+        yield {
+          path: `volumes/${name}.img`,
+          message: `${error.message}${details}`,
+          hint: "a guest would fail on it too; build it again",
+        };
       }
     }
   },
@@ -27,11 +31,16 @@ function* difference(volume: string, site: readonly IndexEntry[], image: readonl
     const entry = found.get(path);
     found.delete(path);
     if (!entry) yield { path, hint, message: `${path} is in the site and not in the image` };
-    else if (entry.size !== size) yield { path, hint, message: `${path} has ${entry.size} bytes in the image, ${size} in the site` };
+    else if (entry.size !== size)
+      yield { path, hint, message: `${path} has ${entry.size} bytes in the image, ${size} in the site` };
     else if (entry.id !== id) yield { path, hint, message: `${path} has other bytes in the image than in the site` };
   }
   for (const path of found.keys()) yield { path, hint, message: `${path} is in the image and not in the site` };
   if (image.length !== site.length && found.size === 0) {
-    yield { path: `volumes/${volume}.img`, hint, message: `the image lists ${image.length} files, the site has ${site.length}: some stand twice` };
+    yield {
+      path: `volumes/${volume}.img`,
+      hint,
+      message: `the image lists ${image.length} files, the site has ${site.length}: some stand twice`,
+    };
   }
 }

@@ -16,7 +16,13 @@ export function answerRun(result: RunResult, io: Io): number {
   ];
   const { manifest: _, ...outcome } = published ?? { manifest: undefined };
   io.answer(
-    { release: directory, manifest, report: reportDocument(manifest, result), passed, ...(published ? { deployed: outcome } : {}) },
+    {
+      release: directory,
+      manifest,
+      report: reportDocument(manifest, result),
+      passed,
+      ...(published ? { deployed: outcome } : {}),
+    },
     text.filter((part) => part !== "").join("\n"),
   );
   return passed ? 0 : 1;

@@ -9,7 +9,8 @@ import { readConfigFile } from "./config-file.ts";
 import { run } from "../run.ts";
 
 export const build: Command = {
-  usage: "[--config F] | --kernel F… --data [NAME=]DIR… [--name N] [--command CMD] [--format tar] [--device D] --out DIR",
+  usage:
+    "[--config F] | --kernel F… --data [NAME=]DIR… [--name N] [--command CMD] [--format tar] [--device D] --out DIR",
   about: `
 Runs your build command, if there is one, then writes a release directory: each kernel, a block image of each data
 directory, manifest.json and report.json. Every check that executes nothing is run; an error finding gives exit code 1,
@@ -17,7 +18,11 @@ with the release still there to look at. Options win over unikernel.yml, which i
   options: {
     config: { value: "FILE", help: "configuration (default: unikernel.yml where there is one)" },
     kernel: { value: "FILE", multiple: true, help: "kernel that the build leaves; a path or a glob, one or more" },
-    data: { value: "[NAME=]DIR", multiple: true, help: 'directory to make a volume from; its name is "data" unless given' },
+    data: {
+      value: "[NAME=]DIR",
+      multiple: true,
+      help: 'directory to make a volume from; its name is "data" unless given',
+    },
     name: { value: "NAME", help: "name of the site (default: the kernel's file name without its ending)" },
     command: { value: "COMMAND", help: "shell command that builds the site and the kernel" },
     format: { value: "FORMAT", help: "image format of the volume (default: tar)" },

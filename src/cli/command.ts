@@ -75,10 +75,14 @@ export function parseCommand(command: Command, argv: readonly string[]): Argumen
   }
   if (!values.has("help")) problems.push(...missing(command, values, positionals));
   if (problems.length > 0) {
-    throw new DeployError("USAGE", problems.length === 1 ? "a mistake in the arguments" : `${problems.length} mistakes in the arguments`, {
-      problems,
-      hint: "--help shows what this command takes",
-    });
+    throw new DeployError(
+      "USAGE",
+      problems.length === 1 ? "a mistake in the arguments" : `${problems.length} mistakes in the arguments`,
+      {
+        problems,
+        hint: "--help shows what this command takes",
+      },
+    );
   }
   return {
     positionals,
@@ -95,7 +99,10 @@ type Token =
 
 function tokens(argv: readonly string[], options: Readonly<Record<string, Option>>): readonly Token[] {
   const config = Object.fromEntries(
-    Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? ("boolean" as const) : ("string" as const), multiple: true }]),
+    Object.entries(options).map(([name, { value }]) => [
+      name,
+      { type: value === undefined ? ("boolean" as const) : ("string" as const), multiple: true },
+    ]),
   );
   const parsed = parseArgs({ args: [...argv], options: config, strict: false, allowPositionals: true, tokens: true });
   return parsed.tokens as readonly Token[];
@@ -108,7 +115,8 @@ function optionProblem(
 ): string | undefined {
   const { rawName, value, inlineValue } = token;
   if (!option) return `${rawName}: there is no such option`;
-  if (option.value === undefined) return value === undefined ? undefined : `${rawName}: takes no value, found ${JSON.stringify(value)}`;
+  if (option.value === undefined)
+    return value === undefined ? undefined : `${rawName}: takes no value, found ${JSON.stringify(value)}`;
   if (value === undefined || value === "") return `${rawName}: needs a value (${option.value})`;
   if (!inlineValue && value.startsWith("--")) return `${rawName}: needs a value (${option.value}), found ${value}`;
   if (!option.multiple && values.has(token.name)) return `${rawName}: given twice`;
@@ -120,7 +128,8 @@ function missing(command: Command, values: ReadonlyMap<string, unknown>, positio
     required && !values.has(name) ? [`--${name}: missing (${value})`] : [],
   );
   for (const name of command.positionals.slice(positionals.length)) problems.push(`${name}: missing`);
-  for (const extra of positionals.slice(command.positionals.length)) problems.push(`${JSON.stringify(extra)}: one argument too many`);
+  for (const extra of positionals.slice(command.positionals.length))
+    problems.push(`${JSON.stringify(extra)}: one argument too many`);
   return problems;
 }
 
@@ -137,6 +146,7 @@ export function renderHelp(verb: string, command: Command): string {
   const parts = [`unikernel-deploy ${verb} ${command.usage}`.trimEnd(), command.about.trim()];
   if (Object.keys(command.options).length > 0) parts.push(`Options:\n${list(command.options)}`);
   parts.push(`Always:\n${list(COMMON)}`);
-  if (command.examples.length > 0) parts.push(`Examples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  if (command.examples.length > 0)
+    parts.push(`Examples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   return `${parts.join("\n\n")}\n`;
 }

@@ -29,5 +29,8 @@ export function readNamedFile(named: string | undefined, directory: string): str
 
 function fileError(file: string, error: unknown): DeployError {
   const why = isSystemError(error, "ENOENT") ? "no such file" : error instanceof Error ? error.message : "";
-  return new DeployError("USAGE", `${file}: ${why}`, { hint: "check the path; it is relative to the current directory", cause: error });
+  return new DeployError("USAGE", `${file}: ${why}`, {
+    hint: "check the path; it is relative to the current directory",
+    cause: error,
+  });
 }

@@ -47,7 +47,9 @@ of git or in a file.`,
     const config = readConfig(readConfigFile(args.text("config"), io.directory), raw, flagStyle);
     const { repository, branch, path } = config.deploy;
     if (repository === undefined) {
-      throw new DeployError("USAGE", "--repository: missing", { hint: "give --repository, or deploy.repository in unikernel.yml" });
+      throw new DeployError("USAGE", "--repository: missing", {
+        hint: "give --repository, or deploy.repository in unikernel.yml",
+      });
     }
     using access = openAccess({
       ...io,

@@ -41,9 +41,22 @@ repository, target and state; relative paths in it are relative to the file.`,
       current: `${what} is current already`,
       planned: `dry run: ${what} is good; it was not made current`,
     };
-    const text = [renderRelease(manifest), lines[outcome], ...(signer ? [`signed by ${signer}`] : []), `release: ${release}`].join("\n");
+    const text = [
+      renderRelease(manifest),
+      lines[outcome],
+      ...(signer ? [`signed by ${signer}`] : []),
+      `release: ${release}`,
+    ].join("\n");
     io.answer(
-      { outcome, name: manifest.name, sequence: manifest.sequence, commit: manifest.source.commit, revision, release, signer: signer ?? null },
+      {
+        outcome,
+        name: manifest.name,
+        sequence: manifest.sequence,
+        commit: manifest.source.commit,
+        revision,
+        release,
+        signer: signer ?? null,
+      },
       text,
     );
     return 0;

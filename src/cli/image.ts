@@ -33,15 +33,25 @@ gets mode 0600: make it on the host, in memory (/run), never in a repository.`,
       throw new DeployError("USAGE", `--size: expected a size such as 64MiB, found ${args.text("size")}`);
     }
     const out = path.resolve(io.directory, args.text("out") as string);
-    if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) throw new DeployError("USAGE", `--out: ${out} is a directory`, { hint: "name the image file" });
+    if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+      throw new DeployError("USAGE", `--out: ${out} is a directory`, { hint: "name the image file" });
     const site = readSite(path.resolve(io.directory, args.text("from") as string));
     const layout = format.layout(site.files, size === undefined ? {} : { size });
     const image = await writeImage(layout, site.files, out, {
       ...(args.flag("secret") ? { mode: 0o600 } : {}),
       onProgress: (written) => io.log.progress(`${formatSize(written)} of ${formatSize(layout.size)}`),
     });
-    const document = { format: format.name, size: image.size, sha256: image.sha256, files: site.files.length, bytes: site.bytes };
-    io.answer(document, `${out}: ${format.name}, ${count(site.files.length, "file")}, ${formatSize(image.size)}\nsha256 ${image.sha256}`);
+    const document = {
+      format: format.name,
+      size: image.size,
+      sha256: image.sha256,
+      files: site.files.length,
+      bytes: site.bytes,
+    };
+    io.answer(
+      document,
+      `${out}: ${format.name}, ${count(site.files.length, "file")}, ${formatSize(image.size)}\nsha256 ${image.sha256}`,
+    );
     return 0;
   },
 };
@@ -101,7 +111,10 @@ export const imageExtract: Command = {
       for (const chunk of contentOf(image, entry)) writer.bytes(chunk);
       writer.finish();
     }
-    io.answer({ format: image.format.name, files: entries.length, directory }, `${count(entries.length, "file")} in ${directory}`);
+    io.answer(
+      { format: image.format.name, files: entries.length, directory },
+      `${count(entries.length, "file")} in ${directory}`,
+    );
     return 0;
   },
 };
@@ -113,7 +126,8 @@ interface OpenImage extends Disposable {
 
 /** Throws USAGE where there is no such file, IMAGE_INVALID where no format is recognised. */
 function openImage(file: string): OpenImage {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw new DeployError("USAGE", `${file}: no such file`, { hint: "name an image file" });
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile())
+    throw new DeployError("USAGE", `${file}: no such file`, { hint: "name an image file" });
   const open = openFile(file);
   const format = detectFormat(open);
   if (!format) {

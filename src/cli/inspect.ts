@@ -34,25 +34,39 @@ files), a release manifest, or a release directory, whose digests are then all v
     if (format) return inspectImage(file, format, args.flag("no-digest"), io);
     const info = inspectKernel(source);
     const digest = args.flag("no-digest") ? {} : { sha256: digestFile(file).sha256 };
-    io.answer({ kind: "kernel", ...info, size: stat.size, ...digest }, renderKernel(file, info, stat.size, digest.sha256));
+    io.answer(
+      { kind: "kernel", ...info, size: stat.size, ...digest },
+      renderKernel(file, info, stat.size, digest.sha256),
+    );
     return 0;
   },
 };
 
 async function inspectRelease(directory: string, io: Io): Promise<number> {
   const { manifest } = await readRelease(directory);
-  io.answer({ kind: "release", manifest }, `${directory}: release of ${manifest.name}, every digest verified\n${renderRelease(manifest)}`);
+  io.answer(
+    { kind: "release", manifest },
+    `${directory}: release of ${manifest.name}, every digest verified\n${renderRelease(manifest)}`,
+  );
   return 0;
 }
 
 function inspectManifest(file: string, io: Io): number {
   const manifest = parseManifest(readFileSync(file), file);
   const sequence = manifest.sequence === undefined ? "not deployed" : `release ${manifest.sequence}`;
-  io.answer({ kind: "manifest", manifest }, `${file}: manifest of ${manifest.name} (${sequence}), source ${manifest.source.commit}\n${renderRelease(manifest)}`);
+  io.answer(
+    { kind: "manifest", manifest },
+    `${file}: manifest of ${manifest.name} (${sequence}), source ${manifest.source.commit}\n${renderRelease(manifest)}`,
+  );
   return 0;
 }
 
-async function inspectImage(file: string, format: Parameters<typeof scanImage>[1], noDigest: boolean, io: Io): Promise<number> {
+async function inspectImage(
+  file: string,
+  format: Parameters<typeof scanImage>[1],
+  noDigest: boolean,
+  io: Io,
+): Promise<number> {
   if (noDigest) {
     using source = openFile(file);
     const entries = [...format.list(source)];
@@ -64,8 +78,14 @@ async function inspectImage(file: string, format: Parameters<typeof scanImage>[1
 
 const total = (entries: readonly { readonly size: number }[]) => entries.reduce((sum, { size }) => sum + size, 0);
 
-function answerImage(image: { format: string; size: number; sha256?: string; files: number; bytes: number }, io: Io): number {
+function answerImage(
+  image: { format: string; size: number; sha256?: string; files: number; bytes: number },
+  io: Io,
+): number {
   const digest = image.sha256 ? `\nsha256 ${image.sha256}` : "";
-  io.answer({ kind: "image", ...image }, `${image.format} image: ${count(image.files, "file")} of ${formatSize(image.bytes)} in ${formatSize(image.size)}${digest}`);
+  io.answer(
+    { kind: "image", ...image },
+    `${image.format} image: ${count(image.files, "file")} of ${formatSize(image.bytes)} in ${formatSize(image.size)}${digest}`,
+  );
   return 0;
 }

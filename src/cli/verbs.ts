@@ -25,7 +25,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   "image ls": { summary: "list the files in an image", load: async () => (await import("./image.ts")).imageLs },
   "image cat": { summary: "print one file of an image", load: async () => (await import("./image.ts")).imageCat },
-  "image extract": { summary: "write the files of an image to a directory", load: async () => (await import("./image.ts")).imageExtract },
+  "image extract": {
+    summary: "write the files of an image to a directory",
+    load: async () => (await import("./image.ts")).imageExtract,
+  },
   inspect: {
     summary: "say what a kernel, an image, a manifest or a release directory is",
     load: async () => (await import("./inspect.ts")).inspect,
@@ -41,7 +44,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
 export function findVerb(argv: readonly string[]): { name: string; verb: Verb; rest: readonly string[] } | undefined {
   for (const words of [2, 1]) {
     const name = argv.slice(0, words).join(" ");
-    if (argv.length >= words && Object.hasOwn(VERBS, name)) return { name, verb: VERBS[name] as Verb, rest: argv.slice(words) };
+    if (argv.length >= words && Object.hasOwn(VERBS, name))
+      return { name, verb: VERBS[name] as Verb, rest: argv.slice(words) };
   }
   return undefined;
 }

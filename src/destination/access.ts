@@ -36,7 +36,7 @@ export interface Access extends Disposable {
 export function openAccess(inputs: AccessInputs): Access {
   const { url, credentials } = splitCredentials(resolveAddress(inputs));
   const token = inputs.token || credentials?.password;
-  const isSsh = /^ssh:/.test(url) || isScpForm(url);
+  const isSsh = url.startsWith("ssh:") || isScpForm(url);
   const base = gitEnvironment(inputs.env);
   const config: [string, string][] = [
     ["core.hooksPath", "/dev/null"],
@@ -58,7 +58,9 @@ const ISOLATED = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
 
 function resolveAddress({ repository, server, sshKey, directory }: AccessInputs): string {
   if (repository.startsWith("-") || /[\u0000-\u001f]/.test(repository)) {
-    throw new DeployError("USAGE", `${JSON.stringify(repository)} is not the address of a repository`, { hint: ADDRESSES });
+    throw new DeployError("USAGE", `${JSON.stringify(repository)} is not the address of a repository`, {
+      hint: ADDRESSES,
+    });
   }
   if (/^(?:https?|ssh|file):\/\/./.test(repository) || isScpForm(repository)) return repository;
   if (/^[a-z][a-z0-9+.-]*:/i.test(repository)) {

@@ -16,7 +16,8 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "give the host's line with known-hosts (ssh-keyscan HOST, compared with what the host publishes)",
   },
   {
-    pattern: /Permission denied \(|Permission to .* denied|Load key .* (?:invalid|error)|not allow(?:ed)? .*push|key you are authenticating with has been marked as read only/i,
+    pattern:
+      /Permission denied \(|Permission to .* denied|Load key .* (?:invalid|error)|not allow(?:ed)? .*push|key you are authenticating with has been marked as read only/i,
     code: "REPOSITORY_DENIED",
     cause: "the key is not allowed to do this",
     hint: "add the public half as a deploy key with write access to the deployment repository",
@@ -28,7 +29,8 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "unarchive it, or deploy to another one",
   },
   {
-    pattern: /Authentication failed|could not read (?:Username|Password)|returned error: 40[13]|HTTP 40[13]|Invalid username or|Bad credentials/i,
+    pattern:
+      /Authentication failed|could not read (?:Username|Password)|returned error: 40[13]|HTTP 40[13]|Invalid username or|Bad credentials/i,
     code: "REPOSITORY_DENIED",
     cause: "the server does not accept the credentials",
     hint: "give a token that may write contents there (GITHUB_TOKEN reaches only its own repository), or a deploy key",
@@ -58,13 +60,15 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "let the deploying identity push to this branch (branch protection, rulesets, hooks)",
   },
   {
-    pattern: /[Rr]epository .*not found|not found|does not appear to be a git repository|returned error: 404|does not exist|not a git repository/,
+    pattern:
+      /[Rr]epository .*not found|not found|does not appear to be a git repository|returned error: 404|does not exist|not a git repository/,
     code: "REPOSITORY_UNREACHABLE",
     cause: "there is no repository at this address, or the credentials may not see it",
     hint: "create it (it may be empty) and check the address and the token's or key's access",
   },
   {
-    pattern: /returned error: 5\d\d|HTTP 5\d\d|Internal Server Error|RPC failed|hung up|early EOF|unexpected disconnect|Connection (?:reset|closed)|Could not resolve host|Connection refused|[Ff]ailed to connect|timed out|unable to access/,
+    pattern:
+      /returned error: 5\d\d|HTTP 5\d\d|Internal Server Error|RPC failed|hung up|early EOF|unexpected disconnect|Connection (?:reset|closed)|Could not resolve host|Connection refused|[Ff]ailed to connect|timed out|unable to access/,
     code: "REPOSITORY_UNREACHABLE",
     cause: "the server could not be reached, or broke off",
     hint: "run again; if it stays, check the address, the network and any proxy (https_proxy)",
@@ -101,5 +105,8 @@ const MAX_LINES = 12;
 function remoteLines(stderr: string): string[] {
   const lines = stderr.split("\n").map((line) => line.trim());
   const told = lines.filter((line) => /^(?:remote:|fatal:|error:|ssh:|!)|Permission denied|Host key/.test(line));
-  return told.map((line) => line.replace(/^remote:\s*/, "server: ")).filter((line) => line !== "server:").slice(0, MAX_LINES);
+  return told
+    .map((line) => line.replace(/^remote:\s*/, "server: "))
+    .filter((line) => line !== "server:")
+    .slice(0, MAX_LINES);
 }

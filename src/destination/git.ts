@@ -82,7 +82,10 @@ async function attemptPublish(
     tag,
     changed: change.added.length,
     removed: change.removed.length,
-    bytes: change.added.reduce((sum, { content }) => sum + ("bytes" in content ? content.bytes.length : content.size), 0),
+    bytes: change.added.reduce(
+      (sum, { content }) => sum + ("bytes" in content ? content.bytes.length : content.size),
+      0,
+    ),
     sent: undefined,
   };
   if (publishing.dryRun) return planned;
@@ -95,7 +98,15 @@ async function attemptPublish(
   const commit = await work.commit(tree, tip?.commit, message, time);
   const tagObject = await work.tag(tag, commit, message, time);
   const onProgress = (text: string) => log.progress(text.split(/[\r\n]/).findLast((line) => line.trim() !== "") ?? "");
-  const push = await work.push({ branch: options.branch, commit, tag, tagObject, expected: refs, deltas: tip !== undefined, onProgress });
+  const push = await work.push({
+    branch: options.branch,
+    commit,
+    tag,
+    tagObject,
+    expected: refs,
+    deltas: tip !== undefined,
+    onProgress,
+  });
   return push.kind === "raced" ? undefined : { ...planned, outcome: "deployed", revision: commit, sent: push.sent };
 }
 
@@ -233,10 +244,13 @@ function isOurs(path: string, at: string, current: ReleaseManifest | undefined):
   if (!current || !path.startsWith(at)) return false;
   const local = path.slice(at.length);
   if (local === "manifest.json.sig") return true;
-  if (current.files?.some((file) => file.path === local) || current.kernels.some((kernel) => kernel.path === local)) return true;
+  if (current.files?.some((file) => file.path === local) || current.kernels.some((kernel) => kernel.path === local))
+    return true;
   return current.volumes.filter(isDataVolume).some(({ name }) => {
     const base = `volumes/${name}`;
-    return local === `${base}.img` || local === `${base}.index` || OUR_TREES.some((tree) => local.startsWith(base + tree));
+    return (
+      local === `${base}.img` || local === `${base}.index` || OUR_TREES.some((tree) => local.startsWith(base + tree))
+    );
   });
 }
 

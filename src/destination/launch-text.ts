@@ -48,11 +48,23 @@ export function launchFiles(manifest: ReleaseManifest): LaunchFile[] {
 type Writer = (launch: Launch) => string;
 
 const WRITERS: Readonly<Record<string, readonly (readonly [string, Writer])[]>> = {
-  hvt: [["sh", solo5Script], ["service", systemdUnit]],
-  spt: [["sh", solo5Script], ["service", systemdUnit]],
-  virtio: [["sh", qemuVirtioScript], ["xml", libvirtVirtio]],
+  hvt: [
+    ["sh", solo5Script],
+    ["service", systemdUnit],
+  ],
+  spt: [
+    ["sh", solo5Script],
+    ["service", systemdUnit],
+  ],
+  virtio: [
+    ["sh", qemuVirtioScript],
+    ["xml", libvirtVirtio],
+  ],
   pvh: [["sh", qemuPvhScript]],
-  xen: [["xl", xlConfig], ["xml", libvirtXen]],
+  xen: [
+    ["xl", xlConfig],
+    ["xml", libvirtXen],
+  ],
   pv: [["xl", xlConfig]],
   "unikraft-fc": [["json", firecracker]],
   unix: [["sh", unixScript]],
@@ -92,7 +104,12 @@ export function shellQuote(text: string): string {
 }
 
 const xmlEscape = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("'", "&apos;").replaceAll('"', "&quot;");
+  text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll("'", "&apos;")
+    .replaceAll('"', "&quot;");
 
 const quotedArgs = (args: readonly string[]) => args.map((arg) => ` ${shellQuote(arg)}`).join("");
 
@@ -114,7 +131,9 @@ function solo5Script(launch: Launch): string {
     .filter(({ secret }) => !secret)
     .map(({ name, shell }) => `${variable(name)}=$(losetup -r -f --show ${shell})\n`)
     .join("");
-  const attach = volumes.map(({ name, device, shell, secret }) => ` \\\n  --block:${device}=${secret ? shell : `"$${variable(name)}"`}`);
+  const attach = volumes.map(
+    ({ name, device, shell, secret }) => ` \\\n  --block:${device}=${secret ? shell : `"$${variable(name)}"`}`,
+  );
   const net = nets.map((device, i) => ` \\\n  --net:${device}="\${TAP${i}:-tap${i}}"`);
   return `${scriptHead(launch, `with solo5-${kernel.target}`)}
 # Needs root (or group disk) for the loop devices, and the tap devices.
@@ -201,7 +220,9 @@ exec "\${TMPDIR:-/tmp}/${launch.name}.$$"${volumes.map(({ shell }) => ` ${shell}
 
 function xlConfig({ name, kernel, kernelFile, memory, args, volumes }: Launch): string {
   // The nth block device of a Mirage Xen kernel is xvdb, xvdc, … (xvda is reserved); target= takes the rest of the line.
-  const disks = volumes.map(({ file }, i) => `"format=raw, vdev=xvd${diskLetter(i)}, access=ro, target=${xlText(file)}"`);
+  const disks = volumes.map(
+    ({ file }, i) => `"format=raw, vdev=xvd${diskLetter(i)}, access=ro, target=${xlText(file)}"`,
+  );
   return `# xl configuration for ${name} (${kernel.target}).
 name     = "${name}"
 type     = "${kernel.target === "pv" ? "pv" : "pvh"}"
@@ -219,7 +240,8 @@ const diskLetter = (i: number) => String.fromCharCode("b".charCodeAt(0) + i);
 const xlText = (text: string) => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
 
 function libvirtVirtio({ name, kernel, kernelFile, memory, args, volumes }: Launch): string {
-  const slot = (i: number) => `<address type='pci' domain='0x0000' bus='0x00' slot='0x${(i + 3).toString(16).padStart(2, "0")}' function='0x0'/>`;
+  const slot = (i: number) =>
+    `<address type='pci' domain='0x0000' bus='0x00' slot='0x${(i + 3).toString(16).padStart(2, "0")}' function='0x0'/>`;
   let disk = 0;
   const devices = kernel.devices.map((device, i) => {
     if (device.type === "net") {

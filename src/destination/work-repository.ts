@@ -54,9 +54,7 @@ export interface PushUpdate {
   readonly onProgress: (line: string) => void;
 }
 
-export type PushResult =
-  | { readonly kind: "pushed"; readonly sent: string | undefined }
-  | { readonly kind: "raced" };
+export type PushResult = { readonly kind: "pushed"; readonly sent: string | undefined } | { readonly kind: "raced" };
 
 /** Files above this are stored without a delta search against their neighbours, so that memory stays bounded. */
 const BIG_FILE = "8m";
@@ -186,7 +184,16 @@ class GitWork implements WorkRepository {
     // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
     const packing = update.deltas ? ["-c", "pack.window=1"] : ["-c", `core.bigFileThreshold=${BIG_FILE}`];
     const result = await this.#git.try(
-      [...packing, "push", "--porcelain", "--progress", "--atomic", ...leases, ORIGIN, ...refs.map(({ name, id }) => `${id}:${name}`)],
+      [
+        ...packing,
+        "push",
+        "--porcelain",
+        "--progress",
+        "--atomic",
+        ...leases,
+        ORIGIN,
+        ...refs.map(({ name, id }) => `${id}:${name}`),
+      ],
       { onStderr: (chunk) => update.onProgress(chunk) },
     );
     if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };

@@ -6,7 +6,8 @@ import { messageOf } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 
 /** Files whose content decides what a build downloads or compiles, at the root of the checkout. */
-const LOCK_FILES = /(?:\.opam|\.opam\.locked|^dune-project|^package-lock\.json|^yarn\.lock|^pnpm-lock\.yaml|^Gemfile\.lock|^Cargo\.lock|^go\.sum|^unikernel\.yml|\.lock)$/;
+const LOCK_FILES =
+  /(?:\.opam|\.opam\.locked|^dune-project|^package-lock\.json|^yarn\.lock|^pnpm-lock\.yaml|^Gemfile\.lock|^Cargo\.lock|^go\.sum|^unikernel\.yml|\.lock)$/;
 
 export interface Cached {
   /** Saves the paths, unless the same key was restored. */
@@ -32,7 +33,9 @@ export async function restoreCache(paths: readonly string[], directory: string, 
 
 function digestOf(paths: readonly string[], directory: string): string {
   const hash = createHash("sha256").update(paths.join("\n"));
-  for (const name of readdirSync(directory).filter((entry) => LOCK_FILES.test(entry)).sort()) {
+  for (const name of readdirSync(directory)
+    .filter((entry) => LOCK_FILES.test(entry))
+    .sort()) {
     try {
       hash.update(`\0${name}\0`).update(readFileSync(path.join(directory, name)));
     } catch {

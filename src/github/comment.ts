@@ -23,7 +23,11 @@ export async function upsertComment(
   const body = `${MARKER}\n${text.slice(0, MAX_BODY)}`;
   try {
     const where = { owner, repo };
-    const pages = octokit.paginate.iterator(octokit.rest.issues.listComments, { ...where, issue_number: pullRequest, per_page: 100 });
+    const pages = octokit.paginate.iterator(octokit.rest.issues.listComments, {
+      ...where,
+      issue_number: pullRequest,
+      per_page: 100,
+    });
     for await (const { data } of pages) {
       const mine = data.find((item) => item.body?.startsWith(MARKER));
       if (!mine) continue;

@@ -36,16 +36,21 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
   const problems: string[] = [];
   const text = (name: string) => input(name) || undefined;
   const list = (name: string) => {
-    const lines = input(name).split("\n").map((line) => line.trim()).filter((line) => line !== "");
+    const lines = input(name)
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => line !== "");
     return lines.length === 0 ? undefined : lines;
   };
   const flag = (name: string) => {
     const value = input(name) || "false";
-    if (value !== "true" && value !== "false") problems.push(`input "${name}": expected true or false, found ${JSON.stringify(value)}`);
+    if (value !== "true" && value !== "false")
+      problems.push(`input "${name}": expected true or false, found ${JSON.stringify(value)}`);
     return value === "true";
   };
   const mode = input("mode") || "auto";
-  if (!MODES.includes(mode as Mode)) problems.push(`input "mode": expected one of ${MODES.join(", ")}, found ${JSON.stringify(mode)}`);
+  if (!MODES.includes(mode as Mode))
+    problems.push(`input "mode": expected one of ${MODES.join(", ")}, found ${JSON.stringify(mode)}`);
   const keys = ["token", "ssh-key", "signing-key"].map(text);
   const [token, sshKey, signingKey] = keys;
   const payload = readEvent(env.GITHUB_EVENT_PATH);
@@ -88,7 +93,9 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
     server: env.GITHUB_SERVER_URL || "https://github.com",
     directory: env.GITHUB_WORKSPACE || process.cwd(),
     // A key is masked line by line: the runner compares lines.
-    secrets: keys.flatMap((key) => (key ? [key, ...key.split("\n")] : [])).filter((line) => line.trim().length > 3 && !line.startsWith("-----")),
+    secrets: keys
+      .flatMap((key) => (key ? [key, ...key.split("\n")] : []))
+      .filter((line) => line.trim().length > 3 && !line.startsWith("-----")),
   };
   if (problems.length > 0) throw configError(problems, "the README lists the inputs");
   return inputs;

@@ -38,13 +38,16 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   const config = readConfig(readConfigFile(inputs.config, inputs.directory), inputs.raw, actionStyle);
   const plan = planAction(inputs, config, inputs.event);
   if (plan.release.kind === "build" && config.kernels.length === 0) {
-    throw configError(['input "kernel": missing: name what the build leaves, or list it under kernels: in unikernel.yml']);
+    throw configError([
+      'input "kernel": missing: name what the build leaves, or list it under kernels: in unikernel.yml',
+    ]);
   }
   ports.log.info(`${plan.deploy ? "will deploy" : "will not deploy"}: ${plan.reason}`);
   // Keys are judged before minutes are spent on a build.
   using access = plan.deploy ? accessFor(inputs, config, ports.env) : undefined;
   const publish = publishOptions({ ...inputs, layout: config.deploy.layout, env: ports.env });
-  const cached = inputs.cache.length > 0 && plan.release.kind === "build" ? await restore(inputs, ports.log) : undefined;
+  const cached =
+    inputs.cache.length > 0 && plan.release.kind === "build" ? await restore(inputs, ports.log) : undefined;
   const result = await run(plan, config, {
     ...ports,
     directory: inputs.directory,

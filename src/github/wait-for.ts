@@ -17,9 +17,13 @@ export async function waitForRelease(url: string, manifest: ReleaseManifest, log
     const served = await fetchDigest(url);
     if (served === expected) return log.info(`${url} serves the release`);
     if (performance.now() + INTERVAL > end) {
-      throw new DeployError("HEALTH_FAILED", `${url} does not serve release ${manifest.sequence} after ten minutes: ${served}`, {
-        hint: "is the host following the deployment repository? unikernel-deploy host sync there says what it sees",
-      });
+      throw new DeployError(
+        "HEALTH_FAILED",
+        `${url} does not serve release ${manifest.sequence} after ten minutes: ${served}`,
+        {
+          hint: "is the host following the deployment repository? unikernel-deploy host sync there says what it sees",
+        },
+      );
     }
     await sleep(INTERVAL);
   }
@@ -28,7 +32,10 @@ export async function waitForRelease(url: string, manifest: ReleaseManifest, log
 /** The digest of what is served, or why nothing is. */
 async function fetchDigest(url: string): Promise<string> {
   try {
-    const response = await fetch(url, { headers: { "cache-control": "no-cache" }, signal: AbortSignal.timeout(INTERVAL * 2) });
+    const response = await fetch(url, {
+      headers: { "cache-control": "no-cache" },
+      signal: AbortSignal.timeout(INTERVAL * 2),
+    });
     if (!response.ok) return `status ${response.status}`;
     return sha256(new Uint8Array(await response.arrayBuffer()));
   } catch (error) {

@@ -44,7 +44,9 @@ export async function assemble(options: AssembleOptions): Promise<void> {
 /** The named files that are themselves, and not a volume or a part of one. */
 function plainFiles(manifest: ReleaseManifest): NamedFile[] {
   const images = new Set(
-    manifest.volumes.filter(isDataVolume).flatMap(({ path: image, parts }) => [image, ...(parts ?? []).map((part) => part.path)]),
+    manifest.volumes
+      .filter(isDataVolume)
+      .flatMap(({ path: image, parts }) => [image, ...(parts ?? []).map((part) => part.path)]),
   );
   return namedFiles(manifest).filter((file) => !images.has(file.path));
 }
@@ -108,7 +110,8 @@ interface StoredFile extends FileEntry {
 async function assembleFiles({ mirror, directory }: AssembleOptions, volume: DataVolume): Promise<void> {
   const tree = storedTree(mirror.files, volume.name);
   const layout = formatNamed(volume.format).layout(tree, { size: volume.size });
-  if (layout.size !== volume.size) throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
+  if (layout.size !== volume.size)
+    throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
   using writer = new ImageWriter(imageFile(directory, volume));
   const pieces = layout.pieces()[Symbol.iterator]();
   // Everything up to the next file's content; what that file has to bring.
@@ -119,7 +122,8 @@ async function assembleFiles({ mirror, directory }: AssembleOptions, volume: Dat
     {
       begin() {},
       chunk(bytes) {
-        if (!expected || bytes.length > expected.left) throw mismatch(`volumes/${volume.name}`, "a longer file", "its size");
+        if (!expected || bytes.length > expected.left)
+          throw mismatch(`volumes/${volume.name}`, "a longer file", "its size");
         writer.bytes(bytes);
         expected.left -= bytes.length;
         if (expected.left === 0) expected = writeUpToContent(writer, pieces);

@@ -1,5 +1,14 @@
 /** The host's state directory: releases, the `current` link, and what was verified. Every change is one rename. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
 import { DeployError } from "../errors.ts";
@@ -55,7 +64,9 @@ export class HostStore {
     if (!existsSync(file)) return { version: 1, verified: {} };
     const result = v.safeParse(recordSchema, JSON.parse(readFileSync(file, "utf8")));
     if (result.success) return result.output;
-    throw new DeployError("IO_FAILED", `${file} is damaged`, { hint: "move it away; the next sync verifies everything again" });
+    throw new DeployError("IO_FAILED", `${file} is damaged`, {
+      hint: "move it away; the next sync verifies everything again",
+    });
   }
 
   writeRecord(record: HostRecord): void {

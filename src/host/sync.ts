@@ -41,7 +41,11 @@ export interface Synced {
 export async function syncHost(config: HostConfig, options: SyncOptions): Promise<Synced> {
   const store = new HostStore(path.resolve(options.directory, config.state));
   using _lock: HostLock = lockState(store.directory);
-  using access: Access = openAccess({ ...options, repository: config.repository, token: options.env.UNIKERNEL_DEPLOY_TOKEN });
+  using access: Access = openAccess({
+    ...options,
+    repository: config.repository,
+    token: options.env.UNIKERNEL_DEPLOY_TOKEN,
+  });
   options.log.progress(`fetching ${access.url}`);
   const mirror = await fetchMirror({ access, directory: store.mirror, branch: config.branch, path: config.path });
   const bytes = await readFile(mirror, "manifest.json");
@@ -61,8 +65,8 @@ export async function syncHost(config: HostConfig, options: SyncOptions): Promis
   const known = store.has(name) && record.verified[name] === print;
   if (known && store.current() === name) return { ...synced, outcome: "current" };
   if (!known) {
-    const { progress } = options.log;
-    await stageRelease(store, name, (directory) => assemble({ mirror, manifest, kernel, directory, onProgress: progress }));
+    const onProgress = (what: string) => options.log.progress(what);
+    await stageRelease(store, name, (directory) => assemble({ mirror, manifest, kernel, directory, onProgress }));
   }
   if (options.dryRun) {
     store.unstage(name);
@@ -117,7 +121,11 @@ async function checkSignature(
       hint: "deploy with a signing key, or remove allowed-signers knowingly",
     });
   }
-  return verifySignature(manifest, await readFile(mirror, "manifest.json.sig"), path.resolve(options.directory, allowed));
+  return verifySignature(
+    manifest,
+    await readFile(mirror, "manifest.json.sig"),
+    path.resolve(options.directory, allowed),
+  );
 }
 
 /** A manifest from a repository is received, not configured: one that cannot be read is refused. */
@@ -126,11 +134,21 @@ function readManifest(bytes: Buffer): ReleaseManifest {
     return parseManifest(bytes, "manifest.json");
   } catch (error) {
     if (!(error instanceof DeployError)) throw error;
-    throw new DeployError("RELEASE_UNTRUSTED", error.message, { problems: error.problems, hint: error.hint, cause: error });
+    throw new DeployError("RELEASE_UNTRUSTED", error.message, {
+      problems: error.problems,
+      hint: error.hint,
+      cause: error,
+    });
   }
 }
 
-function nextRecord(store: HostStore, record: HostRecord, name: string, print: string, manifest: ReleaseManifest): HostRecord {
+function nextRecord(
+  store: HostStore,
+  record: HostRecord,
+  name: string,
+  print: string,
+  manifest: ReleaseManifest,
+): HostRecord {
   const verified = Object.fromEntries(Object.entries(record.verified).filter(([release]) => store.has(release)));
   return {
     version: 1,

@@ -17,15 +17,25 @@ export interface Expectations {
 /** Throws RELEASE_UNTRUSTED or DOWNGRADE; returns the kernel to run. */
 export function judgeManifest(manifest: ReleaseManifest, expected: Expectations): ManifestKernel {
   if (manifest.name !== expected.name) {
-    throw untrusted(`the repository holds releases of "${manifest.name}", this host runs "${expected.name}"`, "correct name or repository in host.yml");
+    throw untrusted(
+      `the repository holds releases of "${manifest.name}", this host runs "${expected.name}"`,
+      "correct name or repository in host.yml",
+    );
   }
-  if (manifest.sequence === undefined) throw untrusted("the manifest has no sequence: it was never deployed", "deploy it with unikernel-deploy");
+  if (manifest.sequence === undefined)
+    throw untrusted("the manifest has no sequence: it was never deployed", "deploy it with unikernel-deploy");
   const incomplete = manifest.volumes.filter(isDataVolume).find(({ layout }) => layout === undefined);
-  if (incomplete) throw untrusted(`volume ${incomplete.name} does not say how it is stored`, "deploy it with unikernel-deploy");
-  const kernels = manifest.kernels.filter(({ target, arch }) => target === expected.target && (expected.arch ?? arch) === arch);
+  if (incomplete)
+    throw untrusted(`volume ${incomplete.name} does not say how it is stored`, "deploy it with unikernel-deploy");
+  const kernels = manifest.kernels.filter(
+    ({ target, arch }) => target === expected.target && (expected.arch ?? arch) === arch,
+  );
   if (kernels.length !== 1) {
     const there = manifest.kernels.map(({ target, arch }) => `${target} (${arch})`).join(", ") || "none";
-    throw untrusted(`one kernel for target ${expected.target} is needed, the release has: ${there}`, "build a kernel for that target, or correct target (and arch) in host.yml");
+    throw untrusted(
+      `one kernel for target ${expected.target} is needed, the release has: ${there}`,
+      "build a kernel for that target, or correct target (and arch) in host.yml",
+    );
   }
   judgeSequence(manifest, manifest.sequence, expected);
   return kernels[0] as ManifestKernel;

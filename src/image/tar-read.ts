@@ -67,7 +67,13 @@ export function* walkTar(source: ByteSource): Generator<TarMember> {
       throw invalid(offset, `${fields.name}: ${size} bytes announced, ${source.size - body} left in the image`);
     }
     if (EXTENSION_TYPES.has(fields.type)) {
-      extensions = addExtension(extensions, fields.type, size, source.read(body, Math.min(size, MAX_EXTENSION)), offset);
+      extensions = addExtension(
+        extensions,
+        fields.type,
+        size,
+        source.read(body, Math.min(size, MAX_EXTENSION)),
+        offset,
+      );
     } else {
       const path = extensions.path ?? fields.name;
       yield {
@@ -147,7 +153,9 @@ function readHeader(block: Uint8Array, at: number): { name: string; type: string
 }
 
 function octal(block: Uint8Array, offset: number, length: number, at: number, what: string): number {
-  const field = latin1(block, offset, length).replace(/[\0 ]+$/, "").trimStart();
+  const field = latin1(block, offset, length)
+    .replace(/[\0 ]+$/, "")
+    .trimStart();
   if (!/^[0-7]*$/.test(field)) throw invalid(at, `${what} ${JSON.stringify(field)} is not octal`);
   return field === "" ? 0 : Number.parseInt(field, 8);
 }

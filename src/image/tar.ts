@@ -54,8 +54,6 @@ function layoutTar(tree: FileTree, options: { readonly size?: number } = {}): Im
   return { size, starts, pieces: () => tarPieces(tree, size - end) };
 }
 
-
-
 function* tarPieces(tree: FileTree, trailer: number): Generator<Piece> {
   for (let file = 0; file < tree.length; file++) {
     const { path, size } = tree[file] as FileTree[number];

@@ -32,7 +32,8 @@ function volumeProblems(config: Config, layers: readonly Layer[]): string[] {
     if (secret && from !== undefined) {
       return [`${place(name)}: volumes.${name}: a secret volume has no "from": only the host may hold its content`];
     }
-    if (!secret && from === undefined) return [`${place(name)}: volumes.${name}.from: missing: the directory to make it from`];
+    if (!secret && from === undefined)
+      return [`${place(name)}: volumes.${name}.from: missing: the directory to make it from`];
     return [];
   });
 }

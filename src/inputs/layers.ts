@@ -26,7 +26,8 @@ export function validateLayers<S extends v.GenericSchema>(schema: S, layers: rea
   const problems = layers.flatMap((layer) => layer.problems ?? []);
   const result = v.safeParse(schema, merged);
   if (!result.success) {
-    for (const problem of schemaProblems(result.issues)) problems.push(`${placeOf(problem, layers)}: ${problem.message}`);
+    for (const problem of schemaProblems(result.issues))
+      problems.push(`${placeOf(problem, layers)}: ${problem.message}`);
   }
   if (problems.length > 0 || !result.success) throw configError(problems);
   return result.output;
@@ -34,7 +35,8 @@ export function validateLayers<S extends v.GenericSchema>(schema: S, layers: rea
 
 /** CONFIG_INVALID with one or more problems. */
 export function configError(problems: readonly string[], hint?: string): DeployError {
-  const title = problems.length === 1 ? "a mistake in the configuration" : `${problems.length} mistakes in the configuration`;
+  const title =
+    problems.length === 1 ? "a mistake in the configuration" : `${problems.length} mistakes in the configuration`;
   return new DeployError("CONFIG_INVALID", title, { problems, hint });
 }
 

@@ -72,7 +72,8 @@ function volumesOf(raw: RawInputs, style: InputStyle, known: readonly string[], 
   for (const item of raw.data ?? []) {
     const equals = item.indexOf("=");
     const name = equals < 0 ? "data" : item.slice(0, equals);
-    if (Object.hasOwn(volumes, name)) problems.push(`${style("data")}: two volumes are called ${JSON.stringify(name)}; write NAME=DIR`);
+    if (Object.hasOwn(volumes, name))
+      problems.push(`${style("data")}: two volumes are called ${JSON.stringify(name)}; write NAME=DIR`);
     volumes[name] = { from: item.slice(equals + 1) };
   }
   const names = Object.keys(volumes).length > 0 ? Object.keys(volumes) : known;
@@ -83,7 +84,8 @@ function volumesOf(raw: RawInputs, style: InputStyle, known: readonly string[], 
       const name = names[0] as string;
       volumes[name] = { ...volumes[name], [key]: value };
     } else {
-      const what = names.length === 0 ? "there is no data volume" : `there are ${names.length} data volumes (${names.join(", ")})`;
+      const what =
+        names.length === 0 ? "there is no data volume" : `there are ${names.length} data volumes (${names.join(", ")})`;
       problems.push(`${style(key)}: ${what}; give each volume its ${key} in unikernel.yml`);
     }
   }

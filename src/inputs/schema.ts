@@ -24,7 +24,12 @@ const memory = v.pipe(
   v.minValue(1, "expected 1 MiB or more"),
   v.maxValue(1024 * 1024, "expected at most 1 TiB"),
 );
-const port = v.pipe(v.number(), v.integer("expected a port"), v.minValue(1, "expected a port"), v.maxValue(65_535, "expected a port"));
+const port = v.pipe(
+  v.number(),
+  v.integer("expected a port"),
+  v.minValue(1, "expected a port"),
+  v.maxValue(65_535, "expected a port"),
+);
 const releaseName = v.pipe(v.string(), v.regex(RELEASE_NAME, "expected letters, digits, - or _ (at most 63)"));
 
 /** The tenders that can run a guest. */
@@ -35,12 +40,17 @@ export const LAYOUTS = ["image", "files"] as const;
 const volume = v.strictObject({
   from: v.optional(text),
   format: v.optional(v.picklist(FORMAT_NAMES), "tar"),
-  device: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{1,67}$/, "expected 1 to 67 letters or digits, as Solo5 takes"))),
+  device: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{1,67}$/, "expected 1 to 67 letters or digits, as Solo5 takes")),
+  ),
   size: v.optional(sizeText),
   secret: v.optional(v.boolean(), false),
 });
 
-const volumes = v.record(v.pipe(v.string(), v.regex(VOLUME_NAME, "expected a volume name: letters, digits, - or _")), volume);
+const volumes = v.record(
+  v.pipe(v.string(), v.regex(VOLUME_NAME, "expected a volume name: letters, digits, - or _")),
+  volume,
+);
 
 const boot = v.strictObject({
   tender: v.optional(v.picklist(TENDERS), "auto"),
@@ -56,15 +66,36 @@ const checks = v.objectWithRest(
     boot: v.optional(boot),
     "max-kernel-size": v.optional(sizeText),
     "max-image-size": v.optional(sizeText),
-    ignore: v.optional(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?::.+)?$/, "expected a check's id, or id:path"))), []),
+    ignore: v.optional(
+      v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?::.+)?$/, "expected a check's id, or id:path"))),
+      [],
+    ),
   },
   checkSettings,
 );
 
 const deploy = v.strictObject({
   repository: v.optional(text),
-  branch: v.optional(v.pipe(v.string(), v.regex(/^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/, "expected a branch name")), "main"),
-  path: v.optional(v.pipe(v.string(), v.regex(/^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/, "expected a relative directory")), ""),
+  branch: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/,
+        "expected a branch name",
+      ),
+    ),
+    "main",
+  ),
+  path: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/,
+        "expected a relative directory",
+      ),
+    ),
+    "",
+  ),
   layout: v.optional(v.picklist(LAYOUTS), "image"),
   history: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(1, "expected 1 or more"))),
 });
@@ -106,7 +137,10 @@ export const hostSchema = v.strictObject({
   ),
   health: v.optional(v.strictObject({ url: text, timeout: v.optional(duration, "30s") })),
   poll: v.optional(duration, "60s"),
-  keep: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(2, "expected 2 or more: current and rollback")), 3),
+  keep: v.optional(
+    v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(2, "expected 2 or more: current and rollback")),
+    3,
+  ),
 });
 
 /** host.yml, validated, with every default filled in. Durations are in milliseconds. */

@@ -7,7 +7,8 @@ const MAX_CONFIG = 1024 * 1024;
 
 /** Parses `text` (called `file` in messages). Syntax mistakes become problems of the layer, with their lines. */
 export function yamlLayer(text: string, file: string): Layer {
-  if (text.length > MAX_CONFIG) return broken(file, [`${file}: ${text.length} bytes; a configuration has at most ${MAX_CONFIG}`]);
+  if (text.length > MAX_CONFIG)
+    return broken(file, [`${file}: ${text.length} bytes; a configuration has at most ${MAX_CONFIG}`]);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const lineAt = (offset: number | undefined) => (offset === undefined ? "" : `:${lines.linePos(offset).line}`);
@@ -21,7 +22,9 @@ export function yamlLayer(text: string, file: string): Layer {
   }
   if (values === null) values = {};
   if (typeof values !== "object" || Array.isArray(values)) {
-    return broken(file, [`${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${typeof values}`]);
+    return broken(file, [
+      `${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${typeof values}`,
+    ]);
   }
   return {
     values: values as Record<string, unknown>,

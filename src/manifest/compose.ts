@@ -28,7 +28,13 @@ export interface ReleaseParts {
 export function composeManifest(parts: ReleaseParts): ReleaseManifest {
   const kernels = parts.kernels.map(manifestKernel);
   const names = [...parts.volumes, ...parts.secrets].map(({ name }) => name);
-  const device = (name: string) => parts.devices.get(name) ?? defaultDevice(name, names, kernels.map((k) => k.devices));
+  const device = (name: string) =>
+    parts.devices.get(name) ??
+    defaultDevice(
+      name,
+      names,
+      kernels.map((k) => k.devices),
+    );
   const volumes: ManifestVolume[] = [
     ...parts.volumes.map(({ name, format, size, sha256, index }) => ({
       name,

@@ -16,7 +16,8 @@ export function encodeManifest(manifest: ReleaseManifest): string {
 /** Reads a manifest; throws MANIFEST_INVALID naming `where` and listing every mistake. */
 export function parseManifest(bytes: Uint8Array | string, where: string): ReleaseManifest {
   const text = typeof bytes === "string" ? bytes : Buffer.from(bytes).toString("utf8");
-  if (text.length > MAX_MANIFEST) throw invalid(where, [`${text.length} bytes; a manifest has at most ${MAX_MANIFEST}`]);
+  if (text.length > MAX_MANIFEST)
+    throw invalid(where, [`${text.length} bytes; a manifest has at most ${MAX_MANIFEST}`]);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -27,7 +28,10 @@ export function parseManifest(bytes: Uint8Array | string, where: string): Releas
   if (foreign) throw invalid(where, [foreign]);
   const result = v.safeParse(manifestSchema, json);
   if (!result.success) {
-    throw invalid(where, schemaProblems(result.issues).map(({ path, message }) => `${pathText(path)}: ${message}`));
+    throw invalid(
+      where,
+      schemaProblems(result.issues).map(({ path, message }) => `${pathText(path)}: ${message}`),
+    );
   }
   const problems = crossProblems(result.output);
   if (problems.length > 0) throw invalid(where, problems);
@@ -57,14 +61,25 @@ function crossProblems(manifest: ReleaseManifest): string[] {
       seen.add(value);
     }
   };
-  unique("volumes", manifest.volumes.map(({ name }) => name));
-  unique("kernels", manifest.kernels.map(({ target, arch }) => `${target} for ${arch}`));
-  unique("paths", namedFiles(manifest).map(({ path }) => path));
+  unique(
+    "volumes",
+    manifest.volumes.map(({ name }) => name),
+  );
+  unique(
+    "kernels",
+    manifest.kernels.map(({ target, arch }) => `${target} for ${arch}`),
+  );
+  unique(
+    "paths",
+    namedFiles(manifest).map(({ path }) => path),
+  );
   for (const volume of manifest.volumes) {
     if (!isDataVolume(volume) || volume.parts === undefined) continue;
     const sum = volume.parts.reduce((total, { size }) => total + size, 0);
     if (sum !== volume.size) {
-      problems.push(`volumes: ${volume.name}: ${count(volume.parts.length, "part")} add up to ${sum} bytes, not ${volume.size}`);
+      problems.push(
+        `volumes: ${volume.name}: ${count(volume.parts.length, "part")} add up to ${sum} bytes, not ${volume.size}`,
+      );
     }
   }
   return problems;

@@ -17,7 +17,10 @@ const size = v.pipe(v.number(), v.safeInteger("expected a whole number"), v.minV
 const safePath = v.pipe(
   v.string(),
   v.maxLength(1024, "expected at most 1024 characters"),
-  v.regex(/^(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+$/, "expected a relative path that stays inside the release"),
+  v.regex(
+    /^(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+$/,
+    "expected a relative path that stays inside the release",
+  ),
 );
 
 /** Names of releases: they become parts of tags, directories and file names. */
@@ -59,7 +62,11 @@ const kernel = v.looseObject({
 const part = v.looseObject({ path: safePath, size, sha256 });
 
 const volumeName = v.pipe(v.string(), v.regex(VOLUME_NAME, "expected letters, digits, - or _ (at most 63)"));
-const deviceName = v.pipe(v.string(), v.minLength(1, "expected a device name"), v.maxLength(67, "expected at most 67 characters"));
+const deviceName = v.pipe(
+  v.string(),
+  v.minLength(1, "expected a device name"),
+  v.maxLength(67, "expected at most 67 characters"),
+);
 const formatName = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected the name of an image format"));
 const objectId = v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, "expected 40 or 64 hex digits"));
 
@@ -101,7 +108,9 @@ export const manifestSchema = v.looseObject({
   type: v.literal("unikernel-deploy.release"),
   version: v.literal(1),
   name: v.pipe(v.string(), v.regex(RELEASE_NAME, "expected letters, digits, - or _ (at most 63)")),
-  sequence: v.optional(v.pipe(v.number(), v.safeInteger("expected a whole number"), v.minValue(1, "expected 1 or more"))),
+  sequence: v.optional(
+    v.pipe(v.number(), v.safeInteger("expected a whole number"), v.minValue(1, "expected 1 or more")),
+  ),
   source,
   kernels: v.pipe(v.array(kernel), v.maxLength(MAX_KERNELS, `expected at most ${MAX_KERNELS} kernels`)),
   volumes: v.pipe(
@@ -109,7 +118,10 @@ export const manifestSchema = v.looseObject({
     v.maxLength(MAX_DEVICES, `expected at most ${MAX_DEVICES} volumes`),
   ),
   files: v.optional(
-    v.pipe(v.array(v.looseObject({ path: safePath, sha256 })), v.maxLength(MAX_FILES, `expected at most ${MAX_FILES} files`)),
+    v.pipe(
+      v.array(v.looseObject({ path: safePath, sha256 })),
+      v.maxLength(MAX_FILES, `expected at most ${MAX_FILES} files`),
+    ),
   ),
   launch: v.looseObject({
     memory: v.pipe(v.number(), v.safeInteger("expected whole MiB"), v.minValue(1, "expected 1 MiB or more")),

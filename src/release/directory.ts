@@ -2,7 +2,17 @@
  * The release directory, which crosses from the build job to the deploy job. It is written beside its place and moved
  * there whole; read back, nothing in it is trusted.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import type { KernelArtifact, VolumeArtifact } from "../artifact/artifact.ts";
 import { readKernel } from "../artifact/kernels.ts";
@@ -122,7 +132,8 @@ function readManifestFile(directory: string): ReleaseManifest {
       hint: "give the directory that build wrote with --out",
     });
   }
-  if (stat.size > MAX_MANIFEST) throw new DeployError("RELEASE_INVALID", `${file} has ${stat.size} bytes, too many for a manifest`);
+  if (stat.size > MAX_MANIFEST)
+    throw new DeployError("RELEASE_INVALID", `${file} has ${stat.size} bytes, too many for a manifest`);
   return parseManifest(readFileSync(file), file);
 }
 
@@ -131,7 +142,9 @@ function readManifestKernel(directory: string, kernel: ManifestKernel, problems:
   compare(problems, kernel.path, kernel, artifact);
   const { target, arch, devices } = artifact.info;
   if (target !== kernel.target || arch !== kernel.arch || deviceText(devices) !== deviceText(kernel.devices)) {
-    problems.push(`${kernel.path}: its bytes say ${target} ${arch} [${deviceText(devices)}], the manifest ${kernel.target} ${kernel.arch} [${deviceText(kernel.devices)}]`);
+    problems.push(
+      `${kernel.path}: its bytes say ${target} ${arch} [${deviceText(devices)}], the manifest ${kernel.target} ${kernel.arch} [${deviceText(kernel.devices)}]`,
+    );
   }
   return artifact;
 }
@@ -147,7 +160,9 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   compare(problems, name, volume, image);
   const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
   if (image.index.length !== volume.files || bytes !== volume.bytes) {
-    problems.push(`${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`);
+    problems.push(
+      `${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`,
+    );
   }
   const indexFile = `volumes/${volume.name}.index`;
   if (encodeIndex(parseIndex(readFileSync(requireFile(directory, indexFile), "utf8"))) !== encodeIndex(image.index)) {

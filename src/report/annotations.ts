@@ -21,6 +21,8 @@ export function renderAnnotations(findings: readonly Finding[]): Annotation[] {
     }));
     const more = members.length - shown.length;
     const last = shown.at(-1);
-    return more > 0 && last ? [...shown, { ...last, message: `… and ${more} more of this kind; the summary has them` }] : shown;
+    return more > 0 && last
+      ? [...shown, { ...last, message: `… and ${more} more of this kind; the summary has them` }]
+      : shown;
   });
 }

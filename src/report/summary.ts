@@ -14,11 +14,18 @@ export function renderSummary(result: RunResult): string {
     `## ${verdictLine(result)}`,
     sizeTable(manifest),
     ...groups(findings).map(([check, members]) => {
-      const lines = members.slice(0, SHOWN).map(({ severity, message, hint }) => `- **${severity}** ${escape(message)}${hint ? ` <br>→ ${escape(hint)}` : ""}`);
+      const lines = members
+        .slice(0, SHOWN)
+        .map(
+          ({ severity, message, hint }) =>
+            `- **${severity}** ${escape(message)}${hint ? ` <br>→ ${escape(hint)}` : ""}`,
+        );
       if (members.length > SHOWN) lines.push(`- … and ${members.length - SHOWN} more`);
       return `### ${check}\n\n${lines.join("\n")}`;
     }),
-    Object.entries(times).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(" · "),
+    Object.entries(times)
+      .map(([stage, time]) => `${stage} ${formatDuration(time)}`)
+      .join(" · "),
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
@@ -37,10 +44,18 @@ function verdictLine({ manifest, findings, passed, published, reason }: RunResul
 
 function sizeTable(manifest: ReleaseManifest): string {
   const rows = [
-    ...manifest.kernels.map(({ path, target, arch, size }) => [`\`${path}\``, `kernel for ${target ?? "an unknown target"}, ${arch}`, formatSize(size)]),
+    ...manifest.kernels.map(({ path, target, arch, size }) => [
+      `\`${path}\``,
+      `kernel for ${target ?? "an unknown target"}, ${arch}`,
+      formatSize(size),
+    ]),
     ...manifest.volumes.map((volume) =>
       isDataVolume(volume)
-        ? [`volume \`${volume.name}\``, `${volume.format}, ${count(volume.files, "file")}, device \`${volume.device}\``, formatSize(volume.size)]
+        ? [
+            `volume \`${volume.name}\``,
+            `${volume.format}, ${count(volume.files, "file")}, device \`${volume.device}\``,
+            formatSize(volume.size),
+          ]
         : [`volume \`${volume.name}\``, `secret, device \`${volume.device}\``, "on the host"],
     ),
   ];

@@ -12,7 +12,8 @@ export function renderFindings(findings: readonly Finding[]): string {
   return groups(findings)
     .map(([check, members]) => {
       const lines = members.slice(0, SHOWN).map(({ severity, message }) => `  ${severity}: ${message}`);
-      if (members.length > SHOWN) lines.push(`  … and ${count(members.length - SHOWN, "more finding")} of this kind (report.json has all)`);
+      if (members.length > SHOWN)
+        lines.push(`  … and ${count(members.length - SHOWN, "more finding")} of this kind (report.json has all)`);
       const hints = new Set(members.slice(0, SHOWN).flatMap(({ hint }) => hint ?? []));
       return [`${check}:`, ...lines, ...[...hints].map((hint) => `    → ${hint}`)].join("\n");
     })
@@ -49,7 +50,8 @@ export function renderRelease(manifest: ReleaseManifest): string {
     return `  kernel  ${path}  ${target ?? "unknown target"} ${arch}, ${formatSize(size)}${names && `, devices: ${names}`}`;
   });
   const volumes = manifest.volumes.map((volume) => {
-    if (!isDataVolume(volume)) return `  volume  ${volume.name}  secret, filled by the host, on device ${volume.device}`;
+    if (!isDataVolume(volume))
+      return `  volume  ${volume.name}  secret, filled by the host, on device ${volume.device}`;
     const { name, format, files, bytes, size, device } = volume;
     return `  volume  ${name}  ${format}, ${count(files, "file")} of ${formatSize(bytes)} in ${formatSize(size)}, on device ${device}`;
   });

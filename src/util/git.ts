@@ -34,7 +34,10 @@ export function gitIn(directory: string, env: NodeJS.ProcessEnv, secrets: readon
     async run(args, options) {
       const result = await attempt(args, options);
       if (result.code === 0) return result.stdout.toString("utf8").replace(/\n$/, "");
-      throw new DeployError("PROGRAM_FAILED", `git ${args[0]} ended with exit code ${result.code}: ${lastLine(result.stderr)}`);
+      throw new DeployError(
+        "PROGRAM_FAILED",
+        `git ${args[0]} ended with exit code ${result.code}: ${lastLine(result.stderr)}`,
+      );
     },
   };
 }
@@ -59,7 +62,9 @@ export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** Configuration passed by environment: it is in no file and in no argv (git-config, GIT_CONFIG_COUNT). */
-export function gitConfigEnvironment(entries: readonly (readonly [key: string, value: string])[]): Record<string, string> {
+export function gitConfigEnvironment(
+  entries: readonly (readonly [key: string, value: string])[],
+): Record<string, string> {
   const env: Record<string, string> = { GIT_CONFIG_COUNT: String(entries.length) };
   entries.forEach(([key, value], i) => {
     env[`GIT_CONFIG_KEY_${i}`] = key;

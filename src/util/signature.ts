@@ -39,7 +39,8 @@ export async function verifySignature(text: Buffer, signature: Buffer, allowedSi
     ["ssh-keygen", "-Y", "verify", "-f", allowedSigners, "-I", principal, "-n", NAMESPACE, "-s", sigFile],
     { input: text },
   );
-  if (verified.code !== 0) throw invalid((verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "");
+  if (verified.code !== 0)
+    throw invalid((verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "");
   return principal;
 }
 

@@ -27,7 +27,8 @@ export function formatSize(bytes: number): string {
   let value = bytes;
   for (const unit of ["kB", "MB", "GB", "TB"]) {
     value /= 1000;
-    if (value < 999.5) return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
+    if (value < 999.5)
+      return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
   }
   return `${value.toFixed(0)} TB`;
 }

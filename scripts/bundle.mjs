@@ -1,5 +1,6 @@
 /** Builds dist/ from src/: what users run. One command, the same bytes everywhere. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { build } from "esbuild";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -27,8 +28,8 @@ const lazyOidc = {
   },
 };
 
-rmSync("dist", { recursive: true, force: true });
-await build({
+const { outputFiles } = await build({
+  write: false,
   entryPoints: { action: "src/action.ts", cli: "src/cli.ts" },
   outdir: "dist",
   bundle: true,
@@ -47,4 +48,16 @@ await build({
   logLevel: "warning",
   plugins: [lazyOidc],
 });
+
+// New files first, stale ones last: a program that runs from here meanwhile finds its chunks.
+const current = new Set([path.resolve("dist/package.json")]);
+mkdirSync("dist/chunks", { recursive: true });
 writeFileSync("dist/package.json", '{ "type": "module" }\n');
+for (const file of outputFiles) {
+  current.add(file.path);
+  writeFileSync(file.path, file.contents, { mode: file.path.endsWith("cli.js") ? 0o755 : 0o644 });
+}
+for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
+  const file = path.resolve(entry.parentPath, entry.name);
+  if (entry.isFile() && !current.has(file)) rmSync(file);
+}

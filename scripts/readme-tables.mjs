@@ -1,11 +1,9 @@
 /**
- * Writes the tables of inputs and outputs in README.md, between their markers, from action.yml. `--check` writes nothing
- * and exits 1 where they are stale.
+ * Writes the tables between markers: inputs and outputs from action.yml, checks from the first sentence of their pages.
+ * `--check` writes nothing and exits 1 where a table is stale.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "yaml";
-
-const FILE = "README.md";
 
 const cell = (text) => text.replaceAll("|", "\\|").replace(/\s+/g, " ").trim();
 const table = (head, rows) =>
@@ -29,18 +27,38 @@ const tables = {
   ),
 };
 
-const before = readFileSync(FILE, "utf8");
-let after = before;
-for (const [name, text] of Object.entries(tables)) {
-  const marked = new RegExp(`(<!-- ${name}: .*? -->\n)[^]*?(\n<!-- end of ${name} -->)`);
-  if (!marked.test(after)) throw new Error(`${FILE} has no markers for the table of ${name}`);
-  after = after.replace(marked, (_, begin, end) => `${begin}\n${text}\n${end}`);
-}
+/** The first sentence of each page in docs/checks/ says what holds when the check passes. */
+const checks = (linkTo) =>
+  table(
+    ["check", "what it makes sure of"],
+    readdirSync("docs/checks")
+      .filter((name) => name.endsWith(".md") && name !== "README.md")
+      .sort()
+      .map((name) => {
+        const page = readFileSync(`docs/checks/${name}`, "utf8");
+        const sentence = /^# .+\n+([^#]+?[.!?])(?:\s|$)/.exec(page)?.[1];
+        if (!sentence) throw new Error(`docs/checks/${name}: expected "# id" and then a sentence`);
+        return [`[\`${name.slice(0, -3)}\`](${linkTo}${name})`, sentence];
+      }),
+  );
 
-if (before !== after && process.argv.includes("--check")) {
-  console.error(`${FILE}: the tables are not what action.yml says now; run: npm run docs`);
+const stale = [];
+update("README.md", { ...tables, checks: checks("docs/checks/") });
+update("docs/checks/README.md", { checks: checks("") });
+if (stale.length > 0 && process.argv.includes("--check")) {
+  console.error(`${stale.join(", ")}: tables are not what action.yml and docs/checks/ say now; run: npm run docs`);
   process.exitCode = 1;
-} else if (before !== after) {
-  writeFileSync(FILE, after);
-  console.log(`wrote the tables of ${FILE}`);
+} else if (stale.length > 0) console.log(`wrote the tables of ${stale.join(", ")}`);
+
+function update(file, texts) {
+  const before = readFileSync(file, "utf8");
+  let after = before;
+  for (const [name, text] of Object.entries(texts)) {
+    const marked = new RegExp(`(<!-- ${name}: .*? -->\n)[^]*?(<!-- end of ${name} -->)`);
+    if (!marked.test(after)) throw new Error(`${file} has no markers for the table of ${name}`);
+    after = after.replace(marked, (_, begin, end) => `${begin}\n${text}\n\n${end}`);
+  }
+  if (after === before) return;
+  stale.push(file);
+  if (!process.argv.includes("--check")) writeFileSync(file, after);
 }

@@ -168,6 +168,7 @@ async function judge(release: Release, config: Config): Promise<Judged> {
     release,
     deployed: undefined,
     limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
+    registry: config.deploy.repository?.startsWith("oci://") ?? false,
     async readBack(name) {
       const volume = release.volumes.find((candidate) => candidate.name === name);
       if (!volume) throw new Error(`no volume ${name}`);

@@ -1,7 +1,32 @@
-/** The checks that execute nothing, in the order they run. A new check is one file, one line here and one page. */
+/**
+ * The checks, in the order they run: what keeps a release from starting, what keeps a guest from finding its files, then
+ * the site itself. A new check is one file, one line here and in inputs/schema.ts, and one page in docs/checks/.
+ */
+import { caseCollisions } from "./case-collisions.ts";
 import type { Check } from "./check.ts";
+import { fatPortability } from "./fat-portability.ts";
 import { kernelDevices } from "./kernel-devices.ts";
+import { kernelEmbeddedSite } from "./kernel-embedded-site.ts";
+import { kernelFormat } from "./kernel-format.ts";
+import { kernelTarget } from "./kernel-target.ts";
 import { releaseSize } from "./release-size.ts";
+import { siteHygiene } from "./site-hygiene.ts";
+import { siteIndex } from "./site-index.ts";
+import { tarPortability } from "./tar-portability.ts";
+import { volumePadding } from "./volume-padding.ts";
 import { volumeReadback } from "./volume-readback.ts";
 
-export const CHECKS: readonly Check[] = [kernelDevices, volumeReadback, releaseSize];
+export const CHECKS: readonly Check[] = [
+  kernelTarget,
+  kernelFormat,
+  kernelDevices,
+  kernelEmbeddedSite,
+  volumeReadback,
+  volumePadding,
+  tarPortability,
+  fatPortability,
+  caseCollisions,
+  siteIndex,
+  siteHygiene,
+  releaseSize,
+];

@@ -59,20 +59,63 @@ const boot = v.strictObject({
 });
 
 /** `checks.<id>`: one check's settings. */
-const checkSettings = v.looseObject({ severity: v.optional(v.picklist(["error", "warning", "note", "off"])) });
+const severity = v.optional(v.picklist(["error", "warning", "note", "off"]));
+const severityOnly = v.optional(v.strictObject({ severity }));
+const target = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a target such as hvt"));
 
-const checks = v.objectWithRest(
-  {
-    boot: v.optional(boot),
-    "max-kernel-size": v.optional(sizeText),
-    "max-image-size": v.optional(sizeText),
-    ignore: v.optional(
-      v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?::.+)?$/, "expected a check's id, or id:path"))),
-      [],
-    ),
-  },
-  checkSettings,
-);
+const checks = v.strictObject({
+  boot: v.optional(boot),
+  "kernel-target": v.optional(
+    v.strictObject({
+      severity,
+      target: v.optional(v.union([target, v.array(target)])),
+      solo5: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(/^[0-9]+\.[0-9]+(?:\.[0-9]+)?$/, 'expected the version of a Solo5 release, such as "0.12.1"'),
+        ),
+      ),
+    }),
+  ),
+  "kernel-format": severityOnly,
+  "kernel-devices": severityOnly,
+  "kernel-embedded-site": severityOnly,
+  "volume-readback": severityOnly,
+  "volume-padding": severityOnly,
+  "tar-portability": severityOnly,
+  "fat-portability": severityOnly,
+  "case-collisions": severityOnly,
+  "site-index": severityOnly,
+  "site-links": v.optional(
+    v.strictObject({
+      severity,
+      url: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(/^https?:\/\/[^/\s]+(?:\/[^\s]*)?$/, "expected the site's address, such as https://mirage.io"),
+        ),
+      ),
+      "clean-urls": v.optional(v.boolean()),
+    }),
+  ),
+  "site-hygiene": severityOnly,
+  "secret-material": severityOnly,
+  "release-size": v.optional(
+    v.strictObject({
+      severity,
+      "max-growth": v.optional(v.pipe(v.number(), v.minValue(0, "expected a percentage, 0 or more"))),
+    }),
+  ),
+  reproducible: v.optional(
+    v.strictObject({ severity, enabled: v.optional(v.boolean(), true), clean: v.optional(text) }),
+  ),
+  "max-kernel-size": v.optional(sizeText),
+  "max-image-size": v.optional(sizeText),
+  ignore: v.optional(
+    v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?::.+)?$/, "expected a check's id, or id:path"))),
+    [],
+  ),
+});
 
 const deploy = v.strictObject({
   repository: v.optional(text),

@@ -12,8 +12,11 @@ import { scanImage } from "./scan-image.ts";
 
 /** The files in the image with their git blob ids; throws IMAGE_INVALID where the reader objects. */
 export async function readBack(file: string, format: ImageFormat): Promise<readonly IndexEntry[]> {
-  return format.name === "tar" ? readTar(file) : (await scanImage(file, format)).index;
+  return TAR_IMAGES.has(format.name) ? readTar(file) : (await scanImage(file, format)).index;
 }
+
+/** Formats whose image in a release directory is a tar. */
+const TAR_IMAGES = new Set(["tar", "git"]);
 
 async function readTar(file: string): Promise<readonly IndexEntry[]> {
   const { Parser } = await import("../util/tar-parser.ts");

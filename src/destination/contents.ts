@@ -21,6 +21,9 @@ export type Content =
   | { readonly bytes: Buffer }
   | { readonly file: string; readonly offset: number; readonly size: number };
 
+/** Bytes in a content. */
+export const contentSize = (content: Content): number => ("bytes" in content ? content.bytes.length : content.size);
+
 export interface RepositoryFile {
   /** Below the release's own directory in the repository. */
   readonly path: string;
@@ -39,6 +42,8 @@ export interface ArrangeOptions {
   readonly sequence: number;
   /** Whether the repository holds this volume in parts now: once in parts, always in parts. */
   readonly inParts: (volume: string) => boolean;
+  /** Commits of the volumes that are branches, by volume. */
+  readonly branches: ReadonlyMap<string, { readonly commit: string; readonly tree: string }>;
   readonly sign: ((manifest: string) => Promise<string>) | undefined;
 }
 
@@ -46,7 +51,7 @@ export interface ArrangeOptions {
 export async function arrange(release: Release, options: ArrangeOptions): Promise<Contents> {
   const stored = new Map<string, StoredVolume>();
   for (const volume of release.volumes) {
-    stored.set(volume.name, options.layout === "image" ? storeImage(volume, options) : storeFiles(volume));
+    stored.set(volume.name, storeVolume(volume, options));
   }
   const kernels = release.kernels.map(({ file, size, id }) => ({
     path: `kernels/${path.basename(file)}`,
@@ -88,6 +93,12 @@ interface StoredVolume {
   readonly files: readonly RepositoryFile[];
 }
 
+function storeVolume(volume: VolumeArtifact, options: ArrangeOptions): StoredVolume {
+  const branch = options.branches.get(volume.name);
+  if (branch) return { fields: { ...branch }, files: [] };
+  return options.layout === "image" ? storeImage(volume, options) : storeFiles(volume);
+}
+
 function storeImage(volume: VolumeArtifact, { inParts }: ArrangeOptions): StoredVolume {
   const { name, file, size } = volume;
   const index = textFile(`volumes/${name}.index`, encodeIndex(volume.index));
@@ -118,30 +129,43 @@ const partName = (i: number) => String(i).padStart(4, "0");
 
 /** The files of the image as a tree; files over 50 MiB in parts beside it. */
 function storeFiles(volume: VolumeArtifact): StoredVolume {
-  const { name, file } = volume;
-  using source = openFile(file);
-  const problems: string[] = [];
-  const files: RepositoryFile[] = [];
-  for (const { path: at, size, offset, id } of located(volume, source)) {
-    if (at.split("/").some((segment) => segment.toLowerCase() === ".git")) {
-      problems.push(`${at}: git stores no path with a ".git" segment`);
-    } else if (size <= PART_THRESHOLD) {
-      files.push({ path: `volumes/${name}/${at}`, id, content: { file, offset, size } });
-    } else {
-      for (let part = 0; part * PART_SIZE < size; part++) {
-        const range = { offset: offset + part * PART_SIZE, size: Math.min(PART_SIZE, size - part * PART_SIZE) };
-        const partPath = `volumes/${name}.parts/${at}/${partName(part)}`;
-        files.push({ path: partPath, id: digestFile(file, range).id, content: { file, ...range } });
-      }
-    }
-  }
-  if (problems.length > 0) {
-    throw new DeployError("SITE_UNREPRESENTABLE", `layout "files" cannot hold volume ${name}`, {
-      problems,
-      hint: "leave these out of the site, or use layout: image",
-    });
-  }
+  const { name } = volume;
+  const files = siteFiles(volume).flatMap((file): RepositoryFile[] => {
+    if (contentSize(file.content) <= PART_THRESHOLD) return [{ ...file, path: `volumes/${name}/${file.path}` }];
+    return partsOf(file).map((part, i) => ({ ...part, path: `volumes/${name}.parts/${file.path}/${partName(i)}` }));
+  });
   return { fields: { layout: "files", path: `volumes/${name}` }, files };
+}
+
+function partsOf({ path: at, content }: SiteFile): RepositoryFile[] {
+  const parts: RepositoryFile[] = [];
+  for (let done = 0; done < content.size; done += PART_SIZE) {
+    const range = { offset: content.offset + done, size: Math.min(PART_SIZE, content.size - done) };
+    parts.push({ path: at, id: digestFile(content.file, range).id, content: { file: content.file, ...range } });
+  }
+  return parts;
+}
+
+interface SiteFile extends RepositoryFile {
+  readonly content: { readonly file: string; readonly offset: number; readonly size: number };
+}
+
+/** The files of a volume where they stand in its image. Throws SITE_UNREPRESENTABLE for names that git refuses. */
+export function siteFiles(volume: VolumeArtifact): SiteFile[] {
+  using source = openFile(volume.file);
+  const files = [...located(volume, source)].map(({ path: at, size, offset, id }) => ({
+    path: at,
+    id,
+    content: { file: volume.file, offset, size },
+  }));
+  const problems = files
+    .filter(({ path: at }) => at.split("/").some((segment) => segment.toLowerCase() === ".git"))
+    .map(({ path: at }) => `${at}: git stores no path with a ".git" segment`);
+  if (problems.length === 0) return files;
+  throw new DeployError("SITE_UNREPRESENTABLE", `git cannot hold the files of volume ${volume.name}`, {
+    problems,
+    hint: "leave these out of the site, or use layout: image with another format",
+  });
 }
 
 function* located(volume: VolumeArtifact, source: Parameters<VolumeArtifact["format"]["list"]>[0]) {

@@ -2,13 +2,13 @@
  * A bare repository of ours, gone when done, through which a deployment repository is read and written: trees are
  * fetched, files only when asked for, and nothing is ever checked out.
  */
-import { closeSync, openSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import { ioError, readFully, tempDir } from "../util/files.ts";
+import { tempDir } from "../util/files.ts";
 import { type Git, gitIn, listTree, type TreeEntry } from "../util/git.ts";
 import type { Access } from "./access.ts";
-import type { Content, RepositoryFile } from "./contents.ts";
+import { blobStream } from "./blob-stream.ts";
+import type { RepositoryFile } from "./contents.ts";
 import { explainGitFailure, isRace } from "./git-errors.ts";
 
 /** The branch as it is now. */
@@ -20,16 +20,13 @@ export interface Tip {
   readonly tree: ReadonlyMap<string, TreeEntry>;
 }
 
-/** What the server lists: the branch, and the tag of one source commit. */
-export interface Refs {
-  readonly branch: string | undefined;
-  /** The tag object (or commit) itself, for the lease. */
-  readonly tag: string | undefined;
-}
+/** Object ids by full ref name, of those refs that exist. A tag's id is that of its tag object. */
+export type Refs = ReadonlyMap<string, string>;
 
 export interface WorkRepository extends Disposable {
-  refs(branch: string, tag: string): Promise<Refs>;
-  fetchBranch(commit: string): Promise<Tip>;
+  /** Which of these full ref names exist, and where they point. */
+  refs(names: readonly string[]): Promise<Refs>;
+  fetchTip(commit: string): Promise<Tip>;
   /** Fetches what a ref points at, without files; the commit's id. */
   fetchCommit(ref: string): Promise<string>;
   /** A file's content, or undefined where the commit has none at that path. */
@@ -39,16 +36,19 @@ export interface WorkRepository extends Disposable {
   writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string>;
   commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string>;
   tag(name: string, commit: string, message: string, time: number): Promise<string>;
-  push(update: PushUpdate): Promise<PushResult>;
+  /** Moves all these refs or none. */
+  push(updates: readonly RefUpdate[], options: PushOptions): Promise<PushResult>;
 }
 
-export interface PushUpdate {
-  readonly branch: string;
-  readonly commit: string;
-  readonly tag: string;
-  readonly tagObject: string;
-  /** What must still be there for the push to happen. */
-  readonly expected: Refs;
+export interface RefUpdate {
+  /** Full ref name. */
+  readonly name: string;
+  readonly id: string;
+  /** What must still be there for the push to happen; undefined: nothing. */
+  readonly expected: string | undefined;
+}
+
+export interface PushOptions {
   /** Whether large files may be sent as deltas: worth it against the same file of the release before, and only then. */
   readonly deltas: boolean;
   readonly onProgress: (line: string) => void;
@@ -101,19 +101,18 @@ class GitWork implements WorkRepository {
     this.#remove();
   }
 
-  async refs(branch: string, tag: string): Promise<Refs> {
-    const wanted = [`refs/heads/${branch}`, `refs/tags/${tag}`];
-    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...wanted]);
+  async refs(names: readonly string[]): Promise<Refs> {
+    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...names]);
     if (result.code !== 0) throw explainGitFailure("cannot read", this.#url, result.stderr);
     const refs = new Map<string, string>();
     for (const line of result.stdout.toString("utf8").split("\n")) {
       const [id, name] = line.split("\t");
-      if (id && name) refs.set(name, id);
+      if (id && name && names.includes(name)) refs.set(name, id);
     }
-    return { branch: refs.get(wanted[0] as string), tag: refs.get(wanted[1] as string) };
+    return refs;
   }
 
-  async fetchBranch(commit: string): Promise<Tip> {
+  async fetchTip(commit: string): Promise<Tip> {
     await this.#fetch(commit);
     const times = await this.#git.run(["show", "-s", "--format=%at %ct", commit]);
     return {
@@ -174,28 +173,13 @@ class GitWork implements WorkRepository {
     return this.#git.run(["mktag"], { input: text });
   }
 
-  async push(update: PushUpdate): Promise<PushResult> {
-    const { branch, commit, tag, tagObject, expected } = update;
-    const refs = [
-      { name: `refs/heads/${branch}`, id: commit, old: expected.branch },
-      { name: `refs/tags/${tag}`, id: tagObject, old: expected.tag },
-    ];
-    const leases = refs.map(({ name, old }) => `--force-with-lease=${name}:${old ?? ""}`);
+  async push(updates: readonly RefUpdate[], { deltas, onProgress }: PushOptions): Promise<PushResult> {
+    const leases = updates.map(({ name, expected }) => `--force-with-lease=${name}:${expected ?? ""}`);
+    const refspecs = updates.map(({ name, id }) => `${id}:${name}`);
     // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
-    const packing = update.deltas ? ["-c", "pack.window=1"] : ["-c", `core.bigFileThreshold=${BIG_FILE}`];
-    const result = await this.#git.try(
-      [
-        ...packing,
-        "push",
-        "--porcelain",
-        "--progress",
-        "--atomic",
-        ...leases,
-        ORIGIN,
-        ...refs.map(({ name, id }) => `${id}:${name}`),
-      ],
-      { onStderr: (chunk) => update.onProgress(chunk) },
-    );
+    const packing = ["-c", deltas ? "pack.window=1" : `core.bigFileThreshold=${BIG_FILE}`];
+    const verb = ["push", "--porcelain", "--progress", "--atomic"];
+    const result = await this.#git.try([...packing, ...verb, ...leases, ORIGIN, ...refspecs], { onStderr: onProgress });
     if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
     const output = result.stdout.toString("utf8") + result.stderr;
     if (isRace(output)) return { kind: "raced" };
@@ -218,50 +202,4 @@ function identity(time: number): Record<string, string> {
 /** "5.21 KiB" out of git's "Writing objects: 100% (8/8), 5.21 KiB | 5.21 MiB/s, done." */
 function sentBytes(stderr: string): string | undefined {
   return /Writing objects: 100% .*?, ([0-9.]+ (?:bytes|[KMG]iB))/.exec(stderr)?.[1];
-}
-
-const CHUNK = 1024 * 1024;
-
-/** The input of git fast-import: a blob command for each file, read a chunk at a time. */
-async function* blobStream(files: readonly RepositoryFile[]): AsyncGenerator<Buffer> {
-  const seen = new Set<string>();
-  let batch: Buffer[] = [];
-  let batched = 0;
-  for (const { id, content } of files) {
-    if (seen.has(id)) continue;
-    seen.add(id);
-    const size = "bytes" in content ? content.bytes.length : content.size;
-    batch.push(Buffer.from(`blob\ndata ${size}\n`));
-    for (const chunk of chunks(content)) {
-      batch.push(chunk);
-      batched += chunk.length;
-      if (batched < CHUNK) continue;
-      yield Buffer.concat(batch);
-      batch = [];
-      batched = 0;
-    }
-    batch.push(NEWLINE);
-  }
-  yield Buffer.concat([...batch, Buffer.from("done\n")]);
-}
-
-const NEWLINE = Buffer.from("\n");
-
-function* chunks(content: Content): Generator<Buffer> {
-  if ("bytes" in content) {
-    yield content.bytes;
-    return;
-  }
-  const fd = openSync(content.file, "r");
-  try {
-    for (let done = 0; done < content.size; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, content.size - done));
-      const length = readFully(fd, buffer, buffer.length, content.offset + done);
-      if (length < buffer.length) throw ioError(`cannot read ${content.file}`, new Error("it ended early"));
-      yield buffer;
-      done += length;
-    }
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -36,6 +36,8 @@ export async function assemble(options: AssembleOptions): Promise<void> {
     await writeNamed(options, file, wanted ? file.path : undefined);
   }
   for (const volume of manifest.volumes.filter(isDataVolume)) {
+    // A volume that is a branch is read by the guest itself, over git.
+    if (volume.layout === undefined) continue;
     options.onProgress(`assembling volume ${volume.name}`);
     await (volume.layout === "files" ? assembleFiles(options, volume) : assembleImage(options, volume));
   }

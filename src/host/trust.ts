@@ -24,7 +24,7 @@ export function judgeManifest(manifest: ReleaseManifest, expected: Expectations)
   }
   if (manifest.sequence === undefined)
     throw untrusted("the manifest has no sequence: it was never deployed", "deploy it with unikernel-deploy");
-  const incomplete = manifest.volumes.filter(isDataVolume).find(({ layout }) => layout === undefined);
+  const incomplete = manifest.volumes.filter(isDataVolume).find(({ layout, commit }) => !layout && !commit);
   if (incomplete)
     throw untrusted(`volume ${incomplete.name} does not say how it is stored`, "deploy it with unikernel-deploy");
   const kernels = manifest.kernels.filter(

@@ -2,9 +2,10 @@
 import { DeployError } from "../errors.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import type { ImageFormat } from "./format.ts";
+import { git } from "./git.ts";
 import { tar } from "./tar.ts";
 
-const FORMATS = { tar } as const satisfies Record<string, ImageFormat>;
+const FORMATS = { tar, git } as const satisfies Record<string, ImageFormat>;
 
 export type FormatName = keyof typeof FORMATS;
 

@@ -1,0 +1,69 @@
+/** What a deploy changes in a tree: files added, files of the release before that go, bytes the repository lacks. Pure. */
+import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
+import { blobId } from "../util/digest.ts";
+import type { TreeEntry } from "../util/git.ts";
+import type { RepositoryFile } from "./contents.ts";
+import { deploymentReadme } from "./readme.ts";
+
+export interface Changes {
+  /** Files that are new or other than at the tip, by full path. */
+  readonly added: readonly RepositoryFile[];
+  readonly removed: readonly string[];
+  /** Those of the added whose bytes the repository has nowhere in its tip. */
+  readonly newBlobs: readonly RepositoryFile[];
+}
+
+type Tree = ReadonlyMap<string, TreeEntry>;
+
+/**
+ * The changes that make `tree` hold `files` below `prefix` ("" or "dir/"). What `current`, the release there now, put
+ * there and the new one does not have goes; what others put there stays.
+ */
+export function releaseChanges(
+  files: readonly RepositoryFile[],
+  name: string,
+  place: { readonly prefix: string; readonly tree: Tree; readonly current: ReleaseManifest | undefined },
+): Changes {
+  const { prefix, tree, current } = place;
+  const placed = files.map((file) => ({ ...file, path: prefix + file.path }));
+  const readme = `${prefix}README.md`;
+  if (!tree.has(readme)) placed.push(readmeFile(readme, name));
+  const wanted = new Set(placed.map(({ path }) => path));
+  const removed = [...tree.keys()].filter((path) => !wanted.has(path) && isOurs(path, prefix, current));
+  return { ...difference(placed, tree), removed };
+}
+
+/** The changes that make `tree` hold these files and nothing else. */
+export function wholeTreeChanges(files: readonly RepositoryFile[], tree: Tree): Changes {
+  const wanted = new Set(files.map(({ path }) => path));
+  return { ...difference(files, tree), removed: [...tree.keys()].filter((path) => !wanted.has(path)) };
+}
+
+function difference(files: readonly RepositoryFile[], tree: Tree): Pick<Changes, "added" | "newBlobs"> {
+  const added = files.filter(({ path, id }) => !isPlain(tree.get(path), id));
+  const known = new Set([...tree.values()].map(({ id }) => id));
+  return { added, newBlobs: added.filter(({ id }) => !known.has(id)) };
+}
+
+const isPlain = (entry: TreeEntry | undefined, id: string) => entry?.id === id && entry.mode === "100644";
+
+function readmeFile(path: string, name: string): RepositoryFile {
+  const bytes = Buffer.from(deploymentReadme(name));
+  return { path, id: blobId(bytes), content: { bytes } };
+}
+
+/** Whether the release now deployed put this file there. */
+function isOurs(path: string, prefix: string, current: ReleaseManifest | undefined): boolean {
+  if (!current || !path.startsWith(prefix)) return false;
+  const local = path.slice(prefix.length);
+  if (local === "manifest.json.sig") return true;
+  if (current.files?.some((file) => file.path === local)) return true;
+  if (current.kernels.some((kernel) => kernel.path === local)) return true;
+  return current.volumes.filter(isDataVolume).some(({ name }) => {
+    const base = `volumes/${name}`;
+    if (local === `${base}.img` || local === `${base}.index`) return true;
+    return OUR_TREES.some((tree) => local.startsWith(base + tree));
+  });
+}
+
+const OUR_TREES = ["/", ".parts/", ".img.parts/"];

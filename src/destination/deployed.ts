@@ -1,0 +1,102 @@
+/** What is deployed now, and what that means for a release that comes: nothing to do, too late, or not to be done. */
+import { DeployError } from "../errors.ts";
+import { parseManifest } from "../manifest/manifest.ts";
+import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
+import type { Published, PublishOptions } from "./destination.ts";
+import type { Tip, WorkRepository } from "./work-repository.ts";
+
+/** Where releases are in a deployment repository. */
+export interface Place {
+  /** The repository's address, for messages. */
+  readonly url: string;
+  /** Directory of the release, or "" for the root. */
+  readonly path: string;
+}
+
+/** "" or "dir/": what every path of the release begins with. */
+export const prefixOf = ({ path }: Place) => (path === "" ? "" : `${path}/`);
+
+/** The manifest at the tip; undefined where there is none. Throws REPOSITORY_FOREIGN for somebody else's manifest.json. */
+export async function readDeployed(work: WorkRepository, tip: Tip, place: Place): Promise<ReleaseManifest | undefined> {
+  const file = `${prefixOf(place)}manifest.json`;
+  if (!tip.tree.has(file)) return undefined;
+  const bytes = await work.readFile(tip.commit, file);
+  try {
+    return bytes && parseManifest(bytes, file);
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error;
+    throw new DeployError("REPOSITORY_FOREIGN", `${place.url}: ${file} is not a release manifest of ours`, {
+      problems: error.problems,
+      hint: "deploy to an empty branch, or below a directory of its own (--path)",
+      cause: error,
+    });
+  }
+}
+
+/** Throws REPOSITORY_FOREIGN where another site's release is in the place, or a file stands where a directory must be. */
+export function refuseForeign(
+  name: string,
+  tip: Tip | undefined,
+  current: ReleaseManifest | undefined,
+  place: Place,
+): void {
+  const where = place.path === "" ? "the root" : place.path;
+  if (current && current.name !== name) {
+    throw new DeployError(
+      "REPOSITORY_FOREIGN",
+      `${where} of ${place.url} holds the releases of "${current.name}", not of "${name}"`,
+      { hint: "give each site a directory of its own (--path), or a repository of its own" },
+    );
+  }
+  for (const directory of ["kernels", "volumes", "launch"]) {
+    if (!tip?.tree.has(prefixOf(place) + directory)) continue;
+    throw new DeployError("REPOSITORY_FOREIGN", `${where} of ${place.url} has a file called ${directory}`, {
+      hint: "a release needs a directory of that name: remove the file, or deploy below another directory (--path)",
+    });
+  }
+}
+
+/** The deploy of the same source commit that its tag remembers, where the tag's commit has a release in our place. */
+export async function readTagged(
+  work: WorkRepository,
+  tagRef: string,
+  place: Place,
+): Promise<{ readonly commit: string; readonly manifest: ReleaseManifest } | undefined> {
+  const commit = await work.fetchCommit(tagRef);
+  const bytes = await work.readFile(commit, `${prefixOf(place)}manifest.json`);
+  return bytes && { commit, manifest: parseManifest(bytes, `${tagRef}:manifest.json`) };
+}
+
+/** Throws RELEASE_CONFLICT naming every file of which the deployed release has other bytes. */
+export function refuseOtherBytes(ours: ReleaseManifest, deployed: ReleaseManifest): void {
+  const theirs = new Map(digests(deployed));
+  const problems = digests(ours).flatMap(([file, digest]) => {
+    const other = theirs.get(file);
+    theirs.delete(file);
+    return other === digest ? [] : [`${file}: sha256 ${digest} now, ${other ?? "not there"} as deployed`];
+  });
+  for (const file of theirs.keys()) problems.push(`${file}: deployed, and not in this build`);
+  if (problems.length === 0) return;
+  throw new DeployError("RELEASE_CONFLICT", `source commit ${ours.source.commit} was deployed with other bytes`, {
+    problems,
+    hint: "the build is not reproducible: find out why, or deploy this build over it with --force",
+  });
+}
+
+function digests(manifest: ReleaseManifest): [string, string][] {
+  return [
+    ...manifest.kernels.map(({ path, sha256 }): [string, string] => [path, sha256]),
+    ...manifest.volumes.filter(isDataVolume).map(({ name, sha256 }): [string, string] => [`volumes/${name}`, sha256]),
+  ];
+}
+
+export type Earlier = Pick<Published, "outcome" | "manifest" | "revision">;
+
+/** Whether a release of a later source commit is deployed, as far as anybody here knows. */
+export async function isSuperseded(
+  ours: ReleaseManifest,
+  current: ReleaseManifest | undefined,
+  { isAncestor }: PublishOptions,
+): Promise<boolean> {
+  return current !== undefined && (await isAncestor(ours.source.commit, current.source.commit)) === true;
+}

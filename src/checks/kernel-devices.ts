@@ -1,7 +1,7 @@
 /** check: kernel-devices. Every volume has its block device in the kernel, and every block device its volume. Pure. */
 import type { KernelArtifact } from "../artifact/artifact.ts";
 import type { Device } from "../kernel/kernel.ts";
-import { isDataVolume, type ManifestVolume } from "../manifest/schema.ts";
+import { isAttached, isDataVolume, type ManifestVolume } from "../manifest/schema.ts";
 import type { Check, Remark } from "./check.ts";
 import { kernelsOf } from "./contents.ts";
 import { isAboutDevices } from "./kernel-format.ts";
@@ -18,7 +18,7 @@ export const kernelDevices: Check = {
   title: "volumes and the kernel's block devices match one to one",
   severity: "error",
   *run(subject) {
-    const { volumes } = subject.release.manifest;
+    const volumes = subject.release.manifest.volumes.filter(isAttached);
     yield* sharedDevices(volumes);
     for (const { path, kernel } of kernelsOf(subject)) {
       const { target, manifest, devices, problems } = kernel.info;

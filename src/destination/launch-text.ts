@@ -5,7 +5,7 @@
  * Sources: Solo5 0.12 tenders' command line, Solo5 docs on virtio under QEMU, xl.cfg(5) and xl-disk-configuration(5),
  * libvirt's domain schema, Firecracker's configuration file.
  */
-import type { ManifestKernel, ReleaseManifest } from "../manifest/schema.ts";
+import { isAttached, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 
 export interface LaunchFile {
   readonly path: string;
@@ -72,7 +72,7 @@ const WRITERS: Readonly<Record<string, readonly (readonly [string, Writer])[]>> 
 
 function launchOf(manifest: ReleaseManifest, kernel: ManifestKernel): Launch {
   const state = `/var/lib/unikernel-deploy/${manifest.name}`;
-  const volumes = manifest.volumes.map(({ name, device, secret }) => ({
+  const volumes = manifest.volumes.filter(isAttached).map(({ name, device, secret }) => ({
     name,
     device,
     secret: secret === true,

@@ -138,3 +138,6 @@ export type SecretVolume = v.InferOutput<typeof secretVolume>;
 export type ManifestVolume = DataVolume | SecretVolume;
 
 export const isDataVolume = (volume: ManifestVolume): volume is DataVolume => volume.secret !== true;
+
+/** Whether a tender attaches the volume as a block device; one of format git is a branch that the guest reads itself. */
+export const isAttached = (volume: ManifestVolume): boolean => volume.format !== "git";

@@ -2,8 +2,17 @@
 import { stopPrograms } from "./exec.ts";
 import { removeTempDirs } from "./files.ts";
 
-/** Stops the programs we run and removes our temporary directories, keys among them. */
+const endings = new Set<() => void>();
+
+/** Has `ending` called when a signal ends the process; it must not wait for anything. Returns how to take it back. */
+export function atEnd(ending: () => void): () => void {
+  endings.add(ending);
+  return () => endings.delete(ending);
+}
+
+/** Stops guests and programs that we run and removes our temporary directories, keys among them. */
 export function endEverything(): void {
+  for (const ending of endings) ending();
   stopPrograms();
   removeTempDirs();
 }

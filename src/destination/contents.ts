@@ -14,7 +14,7 @@ import type { Release } from "../release/release.ts";
 import { blobId, sha256 } from "../util/digest.ts";
 import { openFile } from "../util/files.ts";
 import type { Layout } from "./destination.ts";
-import { launchFiles } from "./launch-text.ts";
+import { launchFiles } from "./launch/index.ts";
 
 /** Bytes in memory, or a range of a file on this machine. */
 export type Content =

@@ -46,6 +46,8 @@ export interface CheckSubject {
   readonly open: (file: string) => ByteSource & Disposable;
   /** `checks.<id>` of the configuration. */
   readonly settings: (id: string) => Readonly<Record<string, unknown>>;
+  /** Builds the release once more, elsewhere; absent where there is nothing to build from. */
+  readonly rebuild?: () => Promise<Release & Disposable>;
 }
 
 /** Budgets in bytes. */

@@ -12,6 +12,7 @@ import { kernelTarget } from "./kernel-target.ts";
 import { releaseSize } from "./release-size.ts";
 import { siteHygiene } from "./site-hygiene.ts";
 import { siteIndex } from "./site-index.ts";
+import { siteLinks } from "./site-links.ts";
 import { tarPortability } from "./tar-portability.ts";
 import { volumePadding } from "./volume-padding.ts";
 import { volumeReadback } from "./volume-readback.ts";
@@ -27,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   fatPortability,
   caseCollisions,
   siteIndex,
+  siteLinks,
   siteHygiene,
   releaseSize,
 ];

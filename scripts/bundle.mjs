@@ -30,7 +30,7 @@ const lazyOidc = {
 
 const { outputFiles } = await build({
   write: false,
-  entryPoints: { action: "src/action.ts", cli: "src/cli.ts" },
+  entryPoints: { action: "src/action.ts", cli: "src/cli.ts", netns: "src/tender/netns-main.ts" },
   outdir: "dist",
   bundle: true,
   splitting: true,

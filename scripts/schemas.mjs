@@ -60,10 +60,28 @@ const config = {
     checks: "Budgets, findings to live with, and settings of single checks by id (docs/checks/).",
     "checks.*": "Settings of one check, by its id.",
     "checks.*.severity": "How grave the findings of this check are; off does not run it.",
-    "checks.boot": "How a release is booted by a boot check.",
+    "checks.boot":
+      "Boot the kernels with their images and probe them: check and the Action do so where this is set; build never does.",
     "checks.boot.tender": "Program that runs the guest; auto takes the first that fits the kernel.",
     "checks.boot.port": "TCP port of the guest's web server.",
-    "checks.boot.required": "true: not being able to boot is an error, not a note.",
+    "checks.boot.required": "true: it is an error, not a note, when no kernel could be booted.",
+    "checks.boot.memory": "Memory of the guest in MiB. Default: launch.memory.",
+    "checks.boot.timeout": {
+      description: "How long the guest may take to serve, and may stay silent while a page is fetched.",
+      is: DURATION,
+    },
+    "checks.boot.probe": "What to look for once the guest runs.",
+    "checks.boot.probe.kind":
+      "http: fetch every page and compare every byte; console: wait for a line; exit: wait for the end.",
+    "checks.boot.probe.pattern": "Probe console: regular expression for one line of the console.",
+    "checks.boot.probe.code": "Probe exit: the exit code expected. Default: 0.",
+    "checks.boot.args":
+      "Arguments of the guest instead of launch.args with its addresses replaced. {address}, {ip}, {gateway} and {port} are filled in.",
+    "checks.boot.args[]": "One argument.",
+    "checks.boot.command":
+      "Tender command: the program and its arguments, as a list or as one text. {kernel}, {image:NAME}, {memory}, {port}, {args}, {address} and {gateway} are filled in. No shell.",
+    "checks.boot.command[]": "One word of the command.",
+    "checks.boot.accel": "auto tries KVM and falls back to emulation (tcg).",
     "checks.max-kernel-size": { description: "Budget for each kernel. MB is 10^6 bytes, MiB is 2^20.", is: SIZE },
     "checks.max-image-size": { description: "Budget for each image. MB is 10^6 bytes, MiB is 2^20.", is: SIZE },
     "checks.ignore": "Findings to live with. A rule that covers nothing is itself a note.",
@@ -224,9 +242,73 @@ function reportSchema() {
         items: { $ref: "#/$defs/finding" },
         description: "Findings that an ignore rule covers.",
       },
+      boot: {
+        type: "array",
+        items: { $ref: "#/$defs/boot" },
+        description: "One for each kernel, where the kernels were to be booted.",
+      },
     },
     required: ["type", "version", "name", "commit", "passed", "errors", "warnings", "notes", "findings", "ignored"],
-    $defs: { finding },
+    $defs: { finding, boot: bootSchema(text, number) },
+  };
+}
+
+/** Durations are in milliseconds from the start of the guest's process. */
+function bootSchema(text, number) {
+  const figure = (description) => ({ type: "number", minimum: 0, description });
+  const textOrNull = (description) => ({ type: ["string", "null"], description });
+  const figures = {
+    pages: number("Requests answered as they should be."),
+    bytes: number("Bytes of their bodies."),
+    seconds: figure("From the first request to the last byte."),
+    pagesPerSecond: figure("Pages by seconds."),
+    megabytesPerSecond: figure("10^6 bytes by seconds."),
+    connections: number("Connections opened."),
+  };
+  const mismatch = {
+    path: text("Path asked for."),
+    message: text("What was wrong."),
+    status: number("HTTP status, where it was not the one expected."),
+    offset: number("First byte of the body that differs, from 0."),
+  };
+  return {
+    type: "object",
+    title: "Boot",
+    description: "What booting one kernel came to.",
+    properties: {
+      kernel: text("Path of the kernel in the release."),
+      target: textOrNull("What the kernel was built for."),
+      outcome: text("skipped: nothing was proved.", { enum: ["passed", "failed", "skipped"] }),
+      reason: text("Why it failed or was skipped."),
+      hint: text("What to do about that."),
+      tender: textOrNull("Program that ran the guest."),
+      accel: { enum: ["kvm", "tcg", null], description: "What accelerated it." },
+      fallback: text("Why KVM was tried and left."),
+      probe: text("What was looked for.", { enum: ["http", "console", "exit"] }),
+      memory: number("Memory of the guest in MiB."),
+      ready: number("Until it served."),
+      firstByte: number("Until the first byte of an answer."),
+      figures: { type: "object", description: "Of the pages fetched.", properties: figures },
+      mismatched: number("Pages that did not come back as they should."),
+      mismatches: {
+        type: "array",
+        description: "The first 100 of them.",
+        items: { type: "object", properties: mismatch, required: ["path", "message"] },
+      },
+      console: { type: "array", items: text("A line."), description: "Last lines of the console, where it failed." },
+    },
+    required: [
+      "kernel",
+      "target",
+      "outcome",
+      "tender",
+      "accel",
+      "probe",
+      "memory",
+      "mismatched",
+      "mismatches",
+      "console",
+    ],
   };
 }
 

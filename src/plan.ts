@@ -12,6 +12,8 @@ export interface Plan {
     | { readonly kind: "given"; readonly directory: string };
   /** Whether the release is pushed if it passes its checks. */
   readonly deploy: boolean;
+  /** Whether its kernels are booted, where `checks.boot` or an input asks for that; never if absent. */
+  readonly boot?: boolean;
   /** Why `deploy` is what it is, for the log. */
   readonly reason: string;
 }
@@ -44,7 +46,9 @@ export function planAction(inputs: PlanInputs, config: Config, event: Event): Pl
     });
   }
   const { deploy, reason } = decideDeploy(inputs.mode, config, event);
-  return { release, deploy, reason };
+  // A job that deploys what another job built holds the key: it runs none of the code that it was given.
+  const boot = config.checks.boot !== undefined && !(deploy && release.kind === "given");
+  return { release, deploy, boot, reason };
 }
 
 function decideDeploy(mode: Mode, config: Config, event: Event): { deploy: boolean; reason: string } {

@@ -8,6 +8,9 @@ import { digestFile } from "./artifact/scan-image.ts";
 import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source } from "./build/source.ts";
+import { bootRelease } from "./checks/boot/boot-release.ts";
+import type { BootReport } from "./checks/boot/report.ts";
+import { bootFindings } from "./checks/boot.ts";
 import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
 import { applyIgnores, passes } from "./checks/ignore.ts";
 import { CHECKS } from "./checks/index.ts";
@@ -50,8 +53,8 @@ export async function run(plan: Plan, config: Config, ports: Ports): Promise<Run
   };
   const { release, directory, judged } =
     plan.release.kind === "build"
-      ? await buildAndCheck(plan.release.out, config, ports, timed)
-      : await readAndCheck(path.resolve(ports.directory, plan.release.directory), config, ports, timed);
+      ? await buildAndCheck(plan, plan.release.out, config, ports, timed)
+      : await readAndCheck(plan, path.resolve(ports.directory, plan.release.directory), config, ports, timed);
   let published: Published | undefined;
   if (plan.deploy && judged.passed) {
     const { destination, publish } = ports;
@@ -67,6 +70,7 @@ type Timed = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
 interface Judged {
   readonly findings: readonly Finding[];
   readonly ignored: readonly Finding[];
+  readonly boot?: readonly BootReport[];
   readonly passed: boolean;
 }
 
@@ -76,7 +80,7 @@ interface Checked {
   readonly judged: Judged;
 }
 
-async function buildAndCheck(out: string, config: Config, ports: Ports, timed: Timed): Promise<Checked> {
+async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Ports, timed: Timed): Promise<Checked> {
   const directory = path.resolve(ports.directory, out);
   using staging = stageRelease(directory);
   const source = await readSource(ports.directory, ports.env);
@@ -89,16 +93,26 @@ async function buildAndCheck(out: string, config: Config, ports: Ports, timed: T
   const release = await timed("split", () => split(staging.directory, source, config, ports));
   writeRelease(staging.directory, release);
   ports.log.info(renderRelease(release.manifest));
-  const judged = await timed("check", () => judge(release, config));
+  const found = await timed("check", () => check(release, config));
+  const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
+  const judged = judge(found, boot, config);
   writeFileSync(path.join(staging.directory, REPORT_FILE), json(reportDocument(release.manifest, judged)));
   staging.commit();
   return { release: moved(release, staging.directory, directory), directory, judged };
 }
 
-async function readAndCheck(directory: string, config: Config, ports: Ports, timed: Timed): Promise<Checked> {
+async function readAndCheck(
+  plan: Plan,
+  directory: string,
+  config: Config,
+  ports: Ports,
+  timed: Timed,
+): Promise<Checked> {
   const release = await timed("read", () => readRelease(directory));
   ports.log.info(renderRelease(release.manifest));
-  const judged = await timed("check", () => judge(release, config));
+  const found = await timed("check", () => check(release, config));
+  const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
+  const judged = judge(found, boot, config);
   return { release, directory, judged };
 }
 
@@ -162,7 +176,26 @@ function nameFromKernel(file: string): string {
     .slice(0, 63);
 }
 
-async function judge(release: Release, config: Config): Promise<Judged> {
+/** Runs what was built. Nothing else here does. */
+async function bootKernels(
+  release: Release,
+  { checks, volumes }: Config,
+  { env, log }: Ports,
+): Promise<readonly BootReport[]> {
+  if (checks.boot === undefined) return [];
+  const sizes = Object.entries(volumes).flatMap(([name, { size }]): [string, number][] =>
+    size === undefined ? [] : [[name, size]],
+  );
+  return bootRelease({ release, settings: checks.boot, secretSizes: new Map(sizes), env, log });
+}
+
+function judge(found: readonly Finding[], boot: readonly BootReport[] | undefined, { checks }: Config): Judged {
+  const booted = boot ? bootFindings(boot, checks.boot?.required ?? false) : [];
+  const { findings, ignored } = applyIgnores([...found, ...booted], checks.ignore);
+  return { findings, ignored, ...(boot ? { boot } : {}), passed: passes(findings) };
+}
+
+async function check(release: Release, config: Config): Promise<readonly Finding[]> {
   const { checks } = config;
   const subject: CheckSubject = {
     release,
@@ -177,9 +210,7 @@ async function judge(release: Release, config: Config): Promise<Judged> {
     open: openFile,
     settings: (id) => settingsOf(checks, id),
   };
-  const found = await runChecks(CHECKS, subject, { severities: severities(checks) });
-  const { findings, ignored } = applyIgnores(found, checks.ignore);
-  return { findings, ignored, passed: passes(findings) };
+  return runChecks(CHECKS, subject, { severities: severities(checks) });
 }
 
 function settingsOf(checks: Config["checks"], id: string): Readonly<Record<string, unknown>> {

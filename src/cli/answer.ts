@@ -1,4 +1,5 @@
 /** What the verbs that run a plan answer with. */
+import { renderBoot } from "../report/boot.ts";
 import { reportDocument } from "../report/document.ts";
 import type { RunResult } from "../report/result.ts";
 import { renderFindings, renderVerdict } from "../report/text.ts";
@@ -10,6 +11,7 @@ export function answerRun(result: RunResult, io: Io): number {
   const { manifest, directory, findings, passed, published } = result;
   const text = [
     renderFindings(findings),
+    renderBoot(result.boot ?? []),
     `${passed ? "passed" : "failed"}: ${renderVerdict(findings)}`,
     publishedLine(result),
     `release: ${directory}`,

@@ -12,6 +12,7 @@ import { isDataVolume } from "../manifest/schema.ts";
 import { type Plan, planAction } from "../plan.ts";
 import { publishOptions } from "../ports.ts";
 import { type Annotation, renderAnnotations } from "../report/annotations.ts";
+import { renderBoot } from "../report/boot.ts";
 import { reportDocument } from "../report/document.ts";
 import type { RunResult } from "../report/result.ts";
 import { renderSummary } from "../report/summary.ts";
@@ -58,6 +59,7 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   const summary = renderSummary(result);
   if (inputs.comment) await comment(inputs, summary, ports);
   if (inputs.waitFor && result.published?.outcome === "deployed") await wait(inputs.waitFor, result, ports.log);
+  if (result.boot) ports.log.info(renderBoot(result.boot));
   if (result.findings.length > 0) ports.log.info(renderFindings(result.findings));
   return {
     outputs: outputsOf(result, plan, inputs),
@@ -72,8 +74,8 @@ function accessFor(inputs: ActionInputs, config: Config, env: NodeJS.ProcessEnv)
 }
 
 function destinationFor(access: Access, config: Config, log: Log) {
-  const { branch, path: directory } = config.deploy;
-  return gitDestination({ access, branch, path: directory, log, random: Math.random });
+  const { branch, path: directory, history } = config.deploy;
+  return gitDestination({ access, branch, path: directory, history, log, random: Math.random });
 }
 
 async function restore(inputs: ActionInputs, log: Log) {

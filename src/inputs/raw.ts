@@ -100,7 +100,7 @@ function dataVolumeNames(values: Readonly<Record<string, unknown>>): string[] {
 
 function bootOf(boot: string | undefined) {
   if (boot === undefined) return undefined;
-  return boot === "required" ? { tender: "auto", required: true } : { tender: boot };
+  return boot === "required" ? { required: true } : { tender: boot };
 }
 
 /** Digits as a number; anything else stays as it is and is refused by the schema with the text in the message. */

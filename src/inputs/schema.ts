@@ -52,11 +52,40 @@ const volumes = v.record(
   volume,
 );
 
+const pattern = v.pipe(
+  text,
+  v.check((value) => isPattern(value), "expected a regular expression"),
+);
+
+const probe = v.pipe(
+  v.strictObject({
+    kind: v.optional(v.picklist(["http", "console", "exit"]), "http"),
+    pattern: v.optional(pattern),
+    code: v.optional(v.pipe(v.number(), v.integer("expected an exit code"), v.minValue(0), v.maxValue(255))),
+  }),
+  v.check(({ kind, pattern }) => kind !== "console" || pattern !== undefined, "a console probe needs a pattern"),
+);
+
 const boot = v.strictObject({
   tender: v.optional(v.picklist(TENDERS), "auto"),
   port: v.optional(port, 80),
   required: v.optional(v.boolean(), false),
+  memory: v.optional(memory),
+  timeout: v.optional(duration, "30s"),
+  probe: v.optional(probe, {}),
+  args: v.optional(v.array(v.string())),
+  command: v.optional(v.union([text, v.pipe(v.array(v.string()), v.nonEmpty("expected a command"))])),
+  accel: v.optional(v.picklist(["auto", "kvm", "tcg"]), "auto"),
 });
+
+function isPattern(value: string): boolean {
+  try {
+    new RegExp(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** `checks.<id>`: one check's settings. */
 const severity = v.optional(v.picklist(["error", "warning", "note", "off"]));

@@ -1,4 +1,5 @@
 /** report.json: the findings and the figures of a run, for machines. schema/report.v1.json describes it. Pure. */
+import type { BootReport } from "../checks/boot/report.ts";
 import type { Finding } from "../checks/check.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 
@@ -14,13 +15,20 @@ export interface Report {
   readonly findings: readonly Finding[];
   /** Findings that an ignore rule covers. */
   readonly ignored: readonly Finding[];
+  /** One for each kernel, where they were to be booted. */
+  readonly boot?: readonly BootReport[];
 }
 
 export function reportDocument(
   manifest: ReleaseManifest,
-  judged: { readonly findings: readonly Finding[]; readonly ignored: readonly Finding[]; readonly passed: boolean },
+  judged: {
+    readonly findings: readonly Finding[];
+    readonly ignored: readonly Finding[];
+    readonly boot?: readonly BootReport[] | undefined;
+    readonly passed: boolean;
+  },
 ): Report {
-  const { findings, ignored, passed } = judged;
+  const { findings, ignored, boot, passed } = judged;
   const countOf = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
   return {
     type: "unikernel-deploy.report",
@@ -33,5 +41,6 @@ export function reportDocument(
     notes: countOf("note"),
     findings,
     ignored,
+    ...(boot ? { boot } : {}),
   };
 }

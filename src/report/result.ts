@@ -1,4 +1,5 @@
 /** What a run came to: the one thing all reports are rendered from. Pure. */
+import type { BootReport } from "../checks/boot/report.ts";
 import type { Finding } from "../checks/check.ts";
 import type { Published } from "../destination/destination.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
@@ -9,6 +10,8 @@ export interface RunResult {
   readonly directory: string;
   readonly findings: readonly Finding[];
   readonly ignored: readonly Finding[];
+  /** One for each kernel, where the plan was to boot them. */
+  readonly boot?: readonly BootReport[] | undefined;
   /** Whether the findings let the release be deployed. */
   readonly passed: boolean;
   readonly published: Published | undefined;

@@ -1,6 +1,7 @@
 /** The job summary, in Markdown. Pure. */
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import { count, formatDuration, formatSize } from "../util/size.ts";
+import { renderBootTable } from "./boot.ts";
 import type { RunResult } from "./result.ts";
 import { groups, renderVerdict } from "./text.ts";
 
@@ -13,6 +14,7 @@ export function renderSummary(result: RunResult): string {
   const parts = [
     `## ${verdictLine(result)}`,
     sizeTable(manifest),
+    renderBootTable(result.boot ?? [], escape),
     ...groups(findings).map(([check, members]) => {
       const lines = members
         .slice(0, SHOWN)

@@ -7,6 +7,7 @@ import { FORMAT_NAMES, formatNamed } from "../../image/formats.ts";
 import { isDataVolume, type ManifestVolume } from "../../manifest/schema.ts";
 import { readRelease } from "../../release/directory.ts";
 import type { Release } from "../../release/release.ts";
+import { splitWords } from "../../tender/command.ts";
 import type { LaunchRequest } from "../../tender/launch.ts";
 import type { Block } from "../../tender/tender.ts";
 import { tempDir } from "../../util/files.ts";
@@ -31,14 +32,10 @@ export interface BootRequest {
 /** Boots every kernel of the release, one after the other. Never throws for what a kernel or a tender does. */
 export async function bootRelease(request: BootRequest): Promise<readonly BootReport[]> {
   const { release, settings, env, log } = request;
+  const command = wordsOf(settings.command);
   const machine = thisMachine(env);
   const choices = release.kernels.map(({ info }) =>
-    chooseTender(
-      { target: info.target, arch: info.arch ?? "unknown" },
-      settings.tender,
-      settings.command?.[0],
-      machine,
-    ),
+    chooseTender({ target: info.target, arch: info.arch ?? "unknown" }, settings.tender, command?.[0], machine),
   );
   // Asked for a tender, a release of several kernels is booted by those that suit it; none is a mistake.
   const suits = choices.some(({ kind }) => kind !== "unsuitable");
@@ -48,7 +45,7 @@ export async function bootRelease(request: BootRequest): Promise<readonly BootRe
     const subject = subjectOf(request, i, standIns.path);
     const report =
       choice.kind === "boot"
-        ? await bootKernel(subject, launchOf(subject, choice.tender, settings, env))
+        ? await bootKernel(subject, launchOf(subject, { tender: choice.tender, command, env }))
         : notBooted(subject, choice, suits);
     reports.push(report);
     log.info(renderOutcome(report));
@@ -126,27 +123,27 @@ function standIn(volume: ManifestVolume, directory: string, size: number | undef
   return file;
 }
 
+function wordsOf(command: BootSettings["command"]): readonly string[] | undefined {
+  return typeof command === "string" ? splitWords(command) : command;
+}
+
 function launchOf(
-  subject: Subject,
-  tender: LaunchRequest["tender"],
-  settings: BootSettings,
-  env: NodeJS.ProcessEnv,
+  { kernel, blocks, memory, production, settings }: Subject,
+  how: Pick<LaunchRequest, "tender" | "command" | "env">,
 ): LaunchRequest {
-  const { kernel, blocks, memory, production } = subject;
   const { target, devices } = kernel.info;
+  const { args: template, port, accel } = settings;
   return {
-    tender,
+    ...how,
     kernel: resolve(kernel.file),
     target,
     devices,
     memory,
     args: production,
-    template: settings.args,
+    template,
     volumes: blocks,
-    port: settings.port,
-    accel: settings.accel,
-    command: settings.command,
-    env,
+    port,
+    accel,
   };
 }
 

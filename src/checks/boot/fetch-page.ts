@@ -107,8 +107,15 @@ function attempt(
 function compareWith(image: ByteSource, page: Page) {
   let position = 0;
   const hash = createHash("sha1").update(`blob ${page.size}\0`);
+  /** Only the id will tell; what is too long can be told at once. */
+  const take = (chunk: Buffer) => {
+    hash.update(chunk);
+    position += chunk.length;
+    return position > page.size ? { message: `longer than its ${page.size} bytes`, offset: page.size } : undefined;
+  };
   return {
     take(chunk: Buffer): Omit<Mismatch, "path"> | undefined {
+      if (page.scattered) return take(chunk);
       const expected = image.read(page.offset + position, Math.min(chunk.length, page.size - position));
       hash.update(chunk);
       const start = position;
@@ -126,9 +133,8 @@ function compareWith(image: ByteSource, page: Page) {
       if (position < page.size) return { message: `ends after ${position} of ${page.size} bytes`, offset: position };
       const id = hash.digest("hex");
       if (id === page.id) return undefined;
-      return {
-        message: `has the image's bytes, but not those the release was built from (blob ${id}, expected ${page.id})`,
-      };
+      const what = page.scattered ? "differs from" : "has the image's bytes, but not those of";
+      return { message: `${what} the file the release was built from (blob ${id}, expected ${page.id})` };
     },
   };
 }

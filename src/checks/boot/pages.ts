@@ -16,6 +16,8 @@ export interface Page {
   readonly volume: number;
   readonly offset: number;
   readonly size: number;
+  /** Whether the content is not in one piece at `offset`, so that only its id can be compared. */
+  readonly scattered: boolean;
   /** Git blob id of the content. */
   readonly id: string;
 }
@@ -24,9 +26,11 @@ export interface Page {
 export function pagesOf(volumes: readonly ServedVolume[]): Page[] {
   const pages = new Map<string, Page>();
   for (const [volume, { entries, ids }] of volumes.entries()) {
-    for (const [i, { path, offset, size }] of entries.entries()) {
+    for (const [i, entry] of entries.entries()) {
+      const { path, offset, size } = entry;
+      const scattered = "stored" in entry && entry.stored !== undefined;
       for (const target of targetsOf(path)) {
-        if (!pages.has(target)) pages.set(target, { target, volume, offset, size, id: ids[i] as string });
+        if (!pages.has(target)) pages.set(target, { target, volume, offset, size, scattered, id: ids[i] as string });
       }
     }
   }

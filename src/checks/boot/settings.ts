@@ -23,8 +23,8 @@ export interface BootSettings {
   readonly probe: ProbeSettings;
   /** Arguments instead of those of production, with placeholders. */
   readonly args?: readonly string[] | undefined;
-  /** The template of tender "command". */
-  readonly command?: readonly string[] | undefined;
+  /** The template of tender "command": words, or one text to be split into words. */
+  readonly command?: string | readonly string[] | undefined;
   readonly accel: "auto" | "kvm" | "tcg";
 }
 

@@ -10,6 +10,7 @@ import { kernelEmbeddedSite } from "./kernel-embedded-site.ts";
 import { kernelFormat } from "./kernel-format.ts";
 import { kernelTarget } from "./kernel-target.ts";
 import { releaseSize } from "./release-size.ts";
+import { secretMaterial } from "./secret-material.ts";
 import { siteHygiene } from "./site-hygiene.ts";
 import { siteIndex } from "./site-index.ts";
 import { siteLinks } from "./site-links.ts";
@@ -30,5 +31,6 @@ export const CHECKS: readonly Check[] = [
   siteIndex,
   siteLinks,
   siteHygiene,
+  secretMaterial,
   releaseSize,
 ];

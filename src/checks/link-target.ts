@@ -1,13 +1,5 @@
 /** Where a link in a page leads, by the rules of the URL standard for a site at the root of its host. Pure. */
 
-/** A link taken apart. */
-export interface Link {
-  /** Absolute path in the site, decoded, without the leading slash; a directory ends in "/" or is "". */
-  readonly path: string;
-  /** As it is written, without "#"; "" for none. */
-  readonly fragment: string;
-}
-
 /** Where relative links start: the page's own directory, or what `<base>` says. */
 export interface LinkBase {
   /** Of the page itself, which a link of only a fragment means. */
@@ -18,26 +10,25 @@ export interface LinkBase {
 
 export const baseOf = (page: string): LinkBase => ({ page, directory: page.slice(0, page.lastIndexOf("/") + 1) });
 
-/** What a link means; undefined when it leads out of the site or is none that a file could answer. */
-export function readLink(href: string, base: LinkBase, origin: string | undefined): Link | undefined {
+/**
+ * The path in the site that a link without its fragment means: absolute, decoded, without the leading slash; a directory
+ * ends in "/" or is "". Undefined when the link leads out of the site or is none that a file could answer.
+ */
+export function linkPath(href: string, base: LinkBase, origin: string | undefined): string | undefined {
   const text = withinSite(clean(href), origin);
   if (text === undefined) return undefined;
-  const hash = text.indexOf("#");
-  const fragment = hash < 0 ? "" : text.slice(hash + 1);
-  const before = hash < 0 ? text : text.slice(0, hash);
-  const query = before.indexOf("?");
-  const path = (query < 0 ? before : before.slice(0, query)).replaceAll("\\", "/");
-  if (path === "") return { path: base.page, fragment };
-  if (path.startsWith("/")) return { path: resolve(decode(path.slice(1))), fragment };
-  if (base.directory === undefined) return undefined;
-  return { path: resolve(base.directory + decode(path)), fragment };
+  const query = text.indexOf("?");
+  const path = (query < 0 ? text : text.slice(0, query)).replaceAll("\\", "/");
+  if (path === "") return base.page;
+  if (path.startsWith("/")) return resolve(decode(path.slice(1)));
+  return base.directory === undefined ? undefined : resolve(base.directory + decode(path));
 }
 
 /** The base after `<base href>`. */
 export function rebase(href: string, base: LinkBase, origin: string | undefined): LinkBase {
-  const target = readLink(href, base, origin);
-  if (target === undefined) return { ...base, directory: undefined };
-  return { page: base.page, directory: target.path.slice(0, target.path.lastIndexOf("/") + 1) };
+  const path = linkPath(href.replace(/#.*$/s, ""), base, origin);
+  if (path === undefined) return { ...base, directory: undefined };
+  return { page: base.page, directory: path.slice(0, path.lastIndexOf("/") + 1) };
 }
 
 /** Browsers drop line breaks and tabs anywhere in a URL, and spaces around it. */

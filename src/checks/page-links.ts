@@ -8,12 +8,14 @@ export interface PageVisitor {
   link(href: string, at: number): void;
   /** `<base href>`. */
   base(href: string): void;
+  /** `<meta http-equiv="refresh">` to another page; its link is told as well. */
+  redirect(): void;
   /** A name that a fragment can mean. */
   anchor(name: string): void;
 }
 
 /** Larger pages are read in pieces; smaller ones, nearly all, at once, which is faster. */
-const WHOLE = 8 * 1024 * 1024;
+const WHOLE = 1024 * 1024;
 
 /** Reads a page out of the image. Memory is bounded by the largest tag. */
 export function visitPage(HtmlParser: typeof Parser, contents: Contents, file: ImageEntry, visitor: PageVisitor): void {
@@ -74,7 +76,9 @@ function visitTag(name: string, attributes: Attributes, at: number, visitor: Pag
 function visitRefresh(attributes: Attributes, at: number, visitor: PageVisitor): void {
   if (attributes["http-equiv"]?.toLowerCase() !== "refresh") return;
   const url = /^[\s\d.]*[;,\s]\s*(?:url\s*=\s*)?["']?([^"']+)/i.exec(attributes.content ?? "")?.[1];
-  if (url !== undefined) visitor.link(url, at);
+  if (url === undefined) return;
+  visitor.redirect();
+  visitor.link(url, at);
 }
 
 /** Image candidates: URLs without spaces, each with a width or density, parted by commas. */

@@ -1,11 +1,11 @@
 /** check: site-links. Every link and asset of a page that stays in the site leads to a file of it, and anchors exist. Pure. */
 import type { ImageEntry } from "../image/format.ts";
 import type { Parser } from "../util/html.ts";
-import { HashSet, hash64 } from "../util/hash-set.ts";
+import { type Hash64, HashSet, hash64 } from "../util/hash-set.ts";
 import { count } from "../util/size.ts";
 import type { Check, CheckSubject, Remark } from "./check.ts";
 import { type Contents, openContents } from "./contents.ts";
-import { baseOf, decode, type LinkBase, readLink, rebase } from "./link-target.ts";
+import { baseOf, decode, type LinkBase, linkPath, rebase } from "./link-target.ts";
 import { visitPage } from "./page-links.ts";
 
 export const siteLinks: Check = {
@@ -81,11 +81,21 @@ interface Missing {
   told: boolean;
 }
 
+/** Where a link leads: the path it means, and the file that answers to it. */
+interface Target {
+  readonly path: string;
+  readonly file: string | undefined;
+}
+
+/** The same text in memory of its own: a piece of a page's text keeps all of that in memory. */
+const copy = (text: string) => Buffer.from(text).toString();
+
 /** An anchor that some page wants, and the first page that does. */
 interface WantedAnchor {
-  /** Of the file it should be in. */
-  readonly number: number;
-  readonly anchor: string;
+  /** Of the fragment as it is written, and of what its percent-encoding stands for. */
+  readonly hashes: readonly Hash64[];
+  /** The file it should be in. */
+  readonly file: string;
   readonly page: ImageEntry;
 }
 
@@ -104,8 +114,10 @@ class LinkWalk {
   readonly #asked = new HashSet();
   readonly #wanted: WantedAnchor[] = [];
   readonly #missing = new Map<string, Missing>();
+  readonly #redirects = new Set<string>();
   readonly #badPages = new Set<ImageEntry>();
-  #cache = new Map<string, string | undefined>();
+  /** By link without fragment; null for one that leads out of the site. */
+  #cache = new Map<string, Target | null>();
   #cachedFor: string | undefined;
 
   constructor(subject: CheckSubject, contents: Contents, paths: Paths, parser: typeof Parser) {
@@ -120,7 +132,9 @@ class LinkWalk {
   *findings(): Iterable<Remark> {
     const pages = this.#contents.files.filter(isPage);
     for (const page of pages) this.#survey(page);
-    for (const { number, anchor, page } of this.#wanted) if (!this.#hasAnchor(number, anchor)) this.#badPages.add(page);
+    for (const { file, hashes, page } of this.#wanted) {
+      if (this.#isRead(file) && !this.#hasAny(hashes)) this.#badPages.add(page);
+    }
     for (const page of pages) if (this.#badPages.has(page)) yield* this.#describe(page);
   }
 
@@ -129,6 +143,7 @@ class LinkWalk {
     const number = this.#paths.numberOf(page.path);
     visitPage(this.#parser, this.#contents, page, {
       anchor: (name) => this.#anchors.add(hash64(number, name)),
+      redirect: () => this.#redirects.add(page.path),
       base: (href) => {
         base = rebase(href, base, this.#origin);
       },
@@ -156,38 +171,48 @@ class LinkWalk {
   /** Most wanted anchors were seen before or are asked for again and again; only the others are kept. */
   #want(file: string, anchor: string, page: ImageEntry): void {
     if (!this.#isRead(file)) return;
-    const number = this.#paths.numberOf(file);
-    const hash = hash64(number, anchor);
-    if (!this.#anchors.has(hash) && this.#asked.add(hash)) this.#wanted.push({ number, anchor, page });
+    const hashes = this.#hashesOf(file, anchor);
+    if (!this.#hasAny(hashes) && this.#asked.add(hashes[0] as Hash64)) this.#wanted.push({ hashes, file, page });
   }
 
   /** A browser looks for the fragment as it is written, then for what its percent-encoding stands for. */
-  #hasAnchor(number: number, anchor: string): boolean {
-    if (this.#anchors.has(hash64(number, anchor))) return true;
-    return anchor.includes("%") && this.#anchors.has(hash64(number, decode(anchor)));
+  #hashesOf(file: string, anchor: string): readonly Hash64[] {
+    const number = this.#paths.numberOf(file);
+    const hash = hash64(number, anchor);
+    return anchor.includes("%") ? [hash, hash64(number, decode(anchor))] : [hash];
   }
 
-  /** Whether the anchors of a file are known: of a picture or of another volume they are not. */
+  #hasAny(hashes: readonly Hash64[]): boolean {
+    return hashes.some((hash) => this.#anchors.has(hash));
+  }
+
+  /** Whether the anchors of a file are known: of a picture, another volume or a page that sends visitors on they are not. */
   #isRead(path: string): boolean {
-    return isPage({ path }) && (this.#own === undefined || this.#own.has(path));
+    return isPage({ path }) && !this.#redirects.has(path) && (this.#own === undefined || this.#own.has(path));
   }
 
   #resolve(href: string, base: LinkBase) {
-    const link = readLink(href, base, this.#origin);
-    if (link === undefined) return undefined;
-    return { ...link, file: this.#find(link.path, base), anchor: anchorIn(link.fragment) };
+    const hash = href.indexOf("#");
+    const target = this.#find(hash < 0 ? href : href.slice(0, hash), base);
+    if (target === undefined) return undefined;
+    return { ...target, anchor: hash < 0 ? undefined : anchorIn(href.slice(hash + 1)) };
   }
 
-  /** Pages of one directory link to the same files. */
-  #find(path: string, { directory = "" }: LinkBase): string | undefined {
+  /** Pages of one directory link to the same files over and over. */
+  #find(href: string, base: LinkBase): Target | undefined {
+    if (href === "") return { path: base.page, file: base.page };
+    const { directory = "" } = base;
     if (this.#cachedFor !== directory || this.#cache.size > MAX_CACHED) {
       this.#cache = new Map();
       this.#cachedFor = directory;
     }
-    if (this.#cache.has(path)) return this.#cache.get(path);
-    const file = this.#paths.find(path);
-    this.#cache.set(path, file);
-    return file;
+    const known = this.#cache.get(href);
+    if (known !== undefined) return known ?? undefined;
+    const path = linkPath(href, base, this.#origin);
+    const target = path === undefined ? null : { path: copy(path), file: this.#paths.find(path) };
+    // A link of a query alone means the page itself, which is not the same for all pages of the directory.
+    if (!href.startsWith("?")) this.#cache.set(copy(href), target);
+    return target ?? undefined;
   }
 
   #describe(page: ImageEntry): readonly Remark[] {
@@ -197,6 +222,7 @@ class LinkWalk {
     let base = baseOf(page.path);
     visitPage(this.#parser, this.#contents, page, {
       anchor: () => {},
+      redirect: () => {},
       base: (href) => {
         base = rebase(href, base, this.#origin);
       },
@@ -230,7 +256,7 @@ class LinkWalk {
 
   #missingAnchor(file: string, anchor: string | undefined, href: string, page: ImageEntry): Remark | undefined {
     if (anchor === undefined || !this.#isRead(file)) return undefined;
-    if (this.#hasAnchor(this.#paths.numberOf(file), anchor)) return undefined;
+    if (this.#hasAny(this.#hashesOf(file, anchor))) return undefined;
     return {
       path: page.path,
       message: `${page.path} links to ${shown(href)}, but nothing in ${file} is called ${JSON.stringify(anchor.slice(0, 100))}`,

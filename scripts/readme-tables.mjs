@@ -1,9 +1,11 @@
 /**
- * Writes the tables between markers: inputs and outputs from action.yml, checks from the first sentence of their pages.
+ * Writes the tables between markers: inputs and outputs from action.yml, image formats from the program, checks from
+ * the first sentence of their pages.
  * `--check` writes nothing and exits 1 where a table is stale.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "yaml";
+import { FORMAT_NAMES, formatNamed } from "../src/image/formats.ts";
 
 const cell = (text) => text.replaceAll("|", "\\|").replace(/\s+/g, " ").trim();
 const table = (head, rows) =>
@@ -27,6 +29,11 @@ const tables = {
   ),
 };
 
+const formats = table(
+  ["format", "what it is"],
+  FORMAT_NAMES.map((name) => [`\`${name}\``, formatNamed(name).summary]),
+);
+
 /** The first sentence of each page in docs/checks/ says what holds when the check passes. */
 const checks = (linkTo) =>
   table(
@@ -43,10 +50,10 @@ const checks = (linkTo) =>
   );
 
 const stale = [];
-update("README.md", { ...tables, checks: checks("docs/checks/") });
+update("README.md", { ...tables, checks: checks("docs/checks/"), formats });
 update("docs/checks/README.md", { checks: checks("") });
 if (stale.length > 0 && process.argv.includes("--check")) {
-  console.error(`${stale.join(", ")}: tables are not what action.yml and docs/checks/ say now; run: npm run docs`);
+  console.error(`${stale.join(", ")}: tables are not what their sources say now; run: npm run docs`);
   process.exitCode = 1;
 } else if (stale.length > 0) console.log(`wrote the tables of ${stale.join(", ")}`);
 

@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { toJsonSchema } from "@valibot/to-json-schema";
+import { CHECKS } from "../src/checks/index.ts";
 import { configSchema, hostSchema } from "../src/inputs/schema.ts";
 import { manifestSchema } from "../src/manifest/schema.ts";
 
@@ -58,8 +59,19 @@ const config = {
     "launch.args": "Arguments of the kernel.",
     "launch.args[]": "One argument.",
     checks: "Budgets, findings to live with, and settings of single checks by id (docs/checks/).",
-    "checks.*": "Settings of one check, by its id.",
+    // Of every check that has nothing to say of its own; its title stands in front.
+    "checks.*": "Settings of this check.",
     "checks.*.severity": "How grave the findings of this check are; off does not run it.",
+    "checks.kernel-target.target": "Targets that the release must have a kernel for: one, or a list.",
+    "checks.kernel-target.target[]": "A target, such as hvt.",
+    "checks.kernel-target.solo5":
+      "Solo5 release of the host's tender; the ABI versions of the kernels must be its own.",
+    "checks.site-links.url": "Address of the site, so that links with the whole address are checked like the others.",
+    "checks.site-links.clean-urls": "true: /page is served from page.html.",
+    "checks.release-size.max-growth": "Percentage by which a kernel or an image may outgrow the one that is deployed.",
+    "checks.reproducible": "Settings of the check that builds a second time and compares.",
+    "checks.reproducible.enabled": "false: do not build a second time.",
+    "checks.reproducible.clean": "Shell command that removes what the first build left.",
     "checks.boot":
       "Boot the kernels with their images and probe them: check and the Action do so where this is set; build never does.",
     "checks.boot.tender": "Program that runs the guest; auto takes the first that fits the kernel.",
@@ -316,10 +328,18 @@ function bootSchema(text, number) {
 function describedSchema({ file, title, description, schema, fields }) {
   const unused = new Set(Object.keys(fields));
   const silent = new Set();
+  const wordsFor = (at) => {
+    if (at in fields) return unused.delete(at) && fields[at];
+    const [, id, rest = ""] = /^checks\.([a-z-]+)(\.severity)?$/.exec(at) ?? [];
+    const general = `checks.*${rest}`;
+    if (id === undefined || !(general in fields)) return undefined;
+    unused.delete(general);
+    const title = rest === "" && CHECKS.find((check) => check.id === id)?.title;
+    return title ? `${title[0].toUpperCase()}${title.slice(1)}. ${fields[general]}` : fields[general];
+  };
   const describe = (node, at) => {
-    const words = fields[at];
+    const words = wordsFor(at);
     if (words === undefined && at !== "") silent.add(at);
-    unused.delete(at);
     const { is, also, description: said = words } = typeof words === "object" ? words : {};
     const { required, ...rest } = is ? { ...is, ...("default" in node ? { default: node.default } : {}) } : node;
     return {

@@ -28,6 +28,7 @@ of git or in a file.`,
     "ssh-key": { value: "FILE", help: "private key (deploy key) for ssh" },
     "known-hosts": { value: "FILE", help: "host keys for ssh servers other than github.com" },
     "signing-key": { value: "FILE", help: "private ed25519 key that signs the manifest" },
+    history: { value: "N", help: "keep only the last N deployments (default: all)" },
     config: { value: "FILE", help: "configuration (default: unikernel.yml where there is one)" },
     force: { help: "deploy even another build of a deployed commit, or an older commit; moves its tag" },
     "dry-run": { help: "do everything but the push" },
@@ -43,9 +44,10 @@ of git or in a file.`,
       branch: args.text("branch"),
       path: args.text("path"),
       layout: args.text("layout"),
+      history: args.text("history"),
     };
     const config = readConfig(readConfigFile(args.text("config"), io.directory), raw, flagStyle);
-    const { repository, branch, path } = config.deploy;
+    const { repository, branch, path, history } = config.deploy;
     if (repository === undefined) {
       throw new DeployError("USAGE", "--repository: missing", {
         hint: "give --repository, or deploy.repository in unikernel.yml",
@@ -65,7 +67,7 @@ of git or in a file.`,
       dryRun: args.flag("dry-run"),
       signingKey: readNamedFile(args.text("signing-key"), io.directory),
     });
-    const destination = gitDestination({ access, branch, path, log: io.log, random: Math.random });
+    const destination = gitDestination({ access, branch, path, history, log: io.log, random: Math.random });
     const release = { kind: "given", directory: args.text("release") as string } as const;
     const plan = { release, deploy: true, reason: "deploy deploys" };
     return answerRun(await run(plan, config, { ...io, tools: {}, destination, publish }), io);

@@ -19,6 +19,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "push a release to a deployment repository",
     load: async () => (await import("./deploy.ts")).deploy,
   },
+  prune: {
+    summary: "keep the last N deployments of a deployment repository",
+    load: async () => (await import("./prune.ts")).prune,
+  },
   "image create": {
     summary: "make a block image from a directory",
     load: async () => (await import("./image.ts")).imageCreate,

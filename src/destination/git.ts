@@ -1,7 +1,7 @@
 /** The deployment repository: one commit and one annotated tag per source commit, pushed together or not at all. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { repositoryLabel } from "../build/source.ts";
-import { DeployError } from "../errors.ts";
+import { DeployError, messageOf } from "../errors.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { Release } from "../release/release.ts";
 import type { Log } from "../util/log.ts";
@@ -19,6 +19,7 @@ import {
   refuseOtherBytes,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
+import { prune } from "./prune.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
 import { openWorkRepository, type Refs, type RefUpdate, type Tip, type WorkRepository } from "./work-repository.ts";
 
@@ -27,6 +28,8 @@ export interface GitDestinationOptions {
   readonly branch: string;
   /** Directory of the release in the repository, or "" for its root. */
   readonly path: string;
+  /** Keep only this many deployments of the branch; all where absent. */
+  readonly history?: number | undefined;
   readonly log: Log;
   /** A number from 0 to 1, for waiting times that two losers of a race do not share. */
   readonly random: () => number;
@@ -48,7 +51,7 @@ export function gitDestination(options: GitDestinationOptions): Destination {
       using work = await openWorkRepository(options.access);
       for (let attempt = 1; ; attempt++) {
         const published = await attemptPublish({ work, release, place, options, publishing });
-        if (published) return published;
+        if (published) return published.outcome === "deployed" ? shorten(published, options) : published;
         if (attempt === MAX_ATTEMPTS) {
           throw new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
             hint: "is something else pushing to this branch all the time? Run again when it has stopped",
@@ -59,6 +62,19 @@ export function gitDestination(options: GitDestinationOptions): Destination {
       }
     },
   };
+}
+
+/** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
+async function shorten(published: Published, options: GitDestinationOptions): Promise<Published> {
+  const { access, branch, history, log } = options;
+  if (history === undefined) return published;
+  try {
+    const { tip } = await prune({ access, branch, history, dryRun: false, log });
+    return { ...published, revision: tip };
+  } catch (error) {
+    log.warning(`the history was not cut to ${history} deployments: ${messageOf(error)}; the next deploy tries again`);
+    return published;
+  }
 }
 
 interface Attempt {

@@ -29,6 +29,13 @@ export interface WorkRepository extends Disposable {
   fetchTip(commit: string): Promise<Tip>;
   /** Fetches what a ref points at, without files; the commit's id. */
   fetchCommit(ref: string): Promise<string>;
+  /** Fetches the last `count` commits of a branch, without files; their ids, newest first. */
+  fetchLine(tip: string, count: number): Promise<readonly string[]>;
+  /** Fetches tag objects, and of what they point at no more than the commit. */
+  fetchTags(names: readonly string[]): Promise<void>;
+  /** The text of a commit or an annotated tag that was fetched. */
+  readObject(id: string): Promise<string>;
+  writeObject(type: "commit" | "tag", text: string): Promise<string>;
   /** A file's content, or undefined where the commit has none at that path. */
   readFile(commit: string, file: string): Promise<Buffer | undefined>;
   writeBlobs(files: readonly RepositoryFile[]): Promise<void>;
@@ -43,7 +50,8 @@ export interface WorkRepository extends Disposable {
 export interface RefUpdate {
   /** Full ref name. */
   readonly name: string;
-  readonly id: string;
+  /** Where it goes; undefined: it is removed. */
+  readonly id: string | undefined;
   /** What must still be there for the push to happen; undefined: nothing. */
   readonly expected: string | undefined;
 }
@@ -107,13 +115,14 @@ class GitWork implements WorkRepository {
     const refs = new Map<string, string>();
     for (const line of result.stdout.toString("utf8").split("\n")) {
       const [id, name] = line.split("\t");
-      if (id && name && names.includes(name)) refs.set(name, id);
+      // The server lists what a tag points at as NAME^{}.
+      if (id && name && !name.endsWith("^{}")) refs.set(name, id);
     }
     return refs;
   }
 
   async fetchTip(commit: string): Promise<Tip> {
-    await this.#fetch(commit);
+    await this.#fetch([commit]);
     const times = await this.#git.run(["show", "-s", "--format=%at %ct", commit]);
     return {
       commit,
@@ -123,13 +132,32 @@ class GitWork implements WorkRepository {
   }
 
   async fetchCommit(ref: string): Promise<string> {
-    await this.#fetch(ref);
+    await this.#fetch([ref]);
     return this.#git.run(["rev-parse", "--verify", "FETCH_HEAD^{commit}"]);
   }
 
-  async #fetch(what: string): Promise<void> {
-    const options = ["--quiet", "--depth=1", "--filter=blob:none", "--no-tags"];
-    const result = await this.#git.try(["fetch", ...options, ORIGIN, what]);
+  async fetchLine(tip: string, count: number): Promise<readonly string[]> {
+    await this.#fetch([tip], count);
+    const line = await this.#git.run(["rev-list", "--first-parent", `--max-count=${count}`, tip]);
+    return line.split("\n");
+  }
+
+  async fetchTags(names: readonly string[]): Promise<void> {
+    if (names.length > 0) await this.#fetch(names.map((name) => `${name}:${name}`));
+  }
+
+  readObject(id: string): Promise<string> {
+    // The last line end belongs to the object, and a run drops it.
+    return this.#git.run(["cat-file", "-p", id]).then((text) => `${text}\n`);
+  }
+
+  async writeObject(type: "commit" | "tag", text: string): Promise<string> {
+    return this.#git.run(["hash-object", "-t", type, "-w", "--stdin"], { input: text });
+  }
+
+  async #fetch(what: readonly string[], depth = 1): Promise<void> {
+    const options = ["--quiet", `--depth=${depth}`, "--filter=blob:none", "--no-tags"];
+    const result = await this.#git.try(["fetch", ...options, ORIGIN, ...what]);
     if (result.code !== 0) throw explainGitFailure("cannot fetch from", this.#url, result.stderr);
   }
 
@@ -175,7 +203,7 @@ class GitWork implements WorkRepository {
 
   async push(updates: readonly RefUpdate[], { deltas, onProgress }: PushOptions): Promise<PushResult> {
     const leases = updates.map(({ name, expected }) => `--force-with-lease=${name}:${expected ?? ""}`);
-    const refspecs = updates.map(({ name, id }) => `${id}:${name}`);
+    const refspecs = updates.map(({ name, id }) => `${id ?? ""}:${name}`);
     // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
     const packing = ["-c", deltas ? "pack.window=1" : `core.bigFileThreshold=${BIG_FILE}`];
     const verb = ["push", "--porcelain", "--progress", "--atomic"];

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { solo5Kernel } from "../support/elf.ts";
 import { git, run } from "../support/process.ts";
 import { newProject, type Project, sync } from "../support/project.ts";
 import { createBareRepository } from "../support/repository.ts";
@@ -10,8 +11,10 @@ import { createBareRepository } from "../support/repository.ts";
 const BRANCH = "volume/www/data";
 
 async function deploy(project: Project, repository: string): Promise<void> {
+  // Such a kernel reads the site over the network: it has no block device for it.
+  await writeFile(path.join(project.source, "www.hvt"), solo5Kernel({ devices: [{ name: "service", type: "net" }] }));
   await project.commit();
-  const release = await project.build("--format", "git", "--device", "storage");
+  const release = await project.build("--format", "git");
   const ran = await project.cli("deploy", "--release", release, "--repository", repository);
   assert.equal(ran.code, 0, ran.stderr);
 }

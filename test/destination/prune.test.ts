@@ -1,0 +1,103 @@
+/** Retention of deployments. The judge is git itself. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { gitServer } from "../support/git-server.ts";
+import { git } from "../support/process.ts";
+import { newProject, type Project, sync } from "../support/project.ts";
+
+async function deployTimes(project: Project, url: string, times: number): Promise<string[]> {
+  const sources: string[] = [];
+  for (let i = 1; i <= times; i++) {
+    await project.write({ "index.html": `deploy ${i}\n` });
+    sources.push(await project.commit());
+    const ran = await project.cli("deploy", "--release", await project.build(), "--repository", url);
+    assert.equal(ran.code, 0, ran.stderr);
+  }
+  return sources;
+}
+
+describe("prune", () => {
+  test("keeps the last deployments with their trees, dates and tags, and no others", async () => {
+    await using project = await newProject();
+    await using server = await gitServer({ token: "secret" });
+    const repository = await server.createRepository("deployment");
+    const url = server.repositoryUrl("deployment", "git");
+    const sources = await deployTimes(project, url, 5);
+    const format = "--format=%T %at %ct %s";
+    const before = (await git(repository, "log", format, "main")).split("\n").slice(0, 2);
+    const host = project.directory.join("host");
+    assert.equal((await sync(host, repository)).code, 0);
+
+    const planned = await project.cli("prune", "--repository", url, "--history", "2", "--dry-run", "--json");
+    assert.equal(planned.code, 0, planned.stderr);
+    assert.equal(JSON.parse(planned.stdout).removedTags.length, 3);
+    assert.equal(await git(repository, "rev-list", "--count", "main"), "5");
+
+    server.reset();
+    const ran = await project.cli("prune", "--repository", url, "--history", "2", "--json");
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.ok(server.totals().bytesIn < 10_000, `${server.totals().bytesIn} bytes sent: only commits and tags are new`);
+    assert.deepEqual((await git(repository, "log", format, "main")).split("\n"), before);
+    const tags = (await git(repository, "tag")).split("\n").toSorted();
+    assert.deepEqual(
+      tags,
+      sources
+        .slice(3)
+        .map((source) => `source/www/${source}`)
+        .toSorted(),
+    );
+    assert.equal(
+      await git(repository, "rev-parse", `source/www/${sources[4]}^{commit}`),
+      await git(repository, "rev-parse", "main"),
+    );
+    await git(repository, "fsck", "--strict");
+    await git(repository, "gc", "--quiet", "--prune=now");
+
+    const again = await project.cli("prune", "--repository", url, "--history", "2", "--json");
+    assert.equal(JSON.parse(again.stdout).changed, false);
+    const followed = await sync(host, repository);
+    assert.match(followed.stdout, /"outcome": "current"/);
+    const next = await deployTimes(project, url, 1);
+    assert.equal(JSON.parse(await git(repository, "show", "main:manifest.json")).sequence, 6);
+    assert.equal(next.length, 1);
+    assert.match((await sync(host, repository)).stdout, /"outcome": "updated"/);
+  });
+
+  test("comes with a deploy that asks for it", async () => {
+    await using project = await newProject();
+    await using server = await gitServer({ token: "secret" });
+    const repository = await server.createRepository("deployment");
+    const url = server.repositoryUrl("deployment", "git");
+    await deployTimes(project, url, 2);
+    await project.commit();
+    const ran = await project.cli(
+      "deploy",
+      "--release",
+      await project.build(),
+      "--repository",
+      url,
+      "--history",
+      "2",
+      "--json",
+    );
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.equal(await git(repository, "rev-list", "--count", "main"), "2");
+    assert.equal(JSON.parse(ran.stdout).deployed.revision, await git(repository, "rev-parse", "main"));
+  });
+
+  test("of a repository without that branch is one clear error", async () => {
+    await using project = await newProject();
+    await using server = await gitServer({ token: "secret" });
+    await server.createRepository("deployment");
+    const ran = await project.cli(
+      "prune",
+      "--repository",
+      server.repositoryUrl("deployment", "git"),
+      "--history",
+      "2",
+      "--json",
+    );
+    assert.equal(ran.code, 3);
+    assert.equal(JSON.parse(ran.stdout).error.code, "RELEASE_MISSING");
+  });
+});

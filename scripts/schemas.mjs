@@ -329,7 +329,10 @@ function describedSchema({ file, title, description, schema, fields }) {
   const unused = new Set(Object.keys(fields));
   const silent = new Set();
   const wordsFor = (at) => {
-    if (at in fields) return unused.delete(at) && fields[at];
+    if (at in fields) {
+      unused.delete(at);
+      return fields[at];
+    }
     const [, id, rest = ""] = /^checks\.([a-z-]+)(\.severity)?$/.exec(at) ?? [];
     const general = `checks.*${rest}`;
     if (id === undefined || !(general in fields)) return undefined;

@@ -1,5 +1,5 @@
 /** Performs a plan: build, split, check, deploy. The only place where the stages meet. */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { VolumeArtifact } from "./artifact/artifact.ts";
 import { copyKernel, findKernels } from "./artifact/kernels.ts";
@@ -18,13 +18,15 @@ import type { Destination, Published, PublishOptions } from "./destination/desti
 import { DeployError } from "./errors.ts";
 import type { Config } from "./inputs/schema.ts";
 import { composeManifest } from "./manifest/compose.ts";
+import type { ReleaseManifest } from "./manifest/schema.ts";
 import type { Plan } from "./plan.ts";
 import { readRelease, REPORT_FILE, stageRelease, writeRelease } from "./release/directory.ts";
 import type { Release } from "./release/release.ts";
+import type { Comparison } from "./report/comparison.ts";
 import { reportDocument } from "./report/document.ts";
 import type { RunResult } from "./report/result.ts";
 import { renderRelease } from "./report/text.ts";
-import { openFile } from "./util/files.ts";
+import { openFile, tempDir } from "./util/files.ts";
 import type { Log } from "./util/log.ts";
 import { count, formatSize } from "./util/size.ts";
 
@@ -39,6 +41,8 @@ export interface Ports {
   /** Needed by plans that deploy. */
   readonly destination?: Destination;
   readonly publish?: PublishOptions;
+  /** Sets a release beside what is deployed before it; undefined where that cannot be read. */
+  readonly compare?: (release: Release) => Promise<Comparison | undefined>;
 }
 
 export async function run(plan: Plan, config: Config, ports: Ports): Promise<RunResult> {
@@ -55,6 +59,8 @@ export async function run(plan: Plan, config: Config, ports: Ports): Promise<Run
     plan.release.kind === "build"
       ? await buildAndCheck(plan, plan.release.out, config, ports, timed)
       : await readAndCheck(plan, path.resolve(ports.directory, plan.release.directory), config, ports, timed);
+  const { compare } = ports;
+  const comparison = compare && (await timed("compare", () => compare(release)));
   let published: Published | undefined;
   if (plan.deploy && judged.passed) {
     const { destination, publish } = ports;
@@ -62,7 +68,7 @@ export async function run(plan: Plan, config: Config, ports: Ports): Promise<Run
     published = await timed("deploy", () => destination.publish(release, publish));
   }
   const manifest = published?.outcome === "deployed" ? published.manifest : release.manifest;
-  return { manifest, directory, ...judged, published, reason: plan.reason, times };
+  return { manifest, directory, ...judged, published, comparison, reason: plan.reason, times };
 }
 
 type Timed = <T>(stage: string, work: () => Promise<T>) => Promise<T>;
@@ -93,7 +99,12 @@ async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Por
   const release = await timed("split", () => split(staging.directory, source, config, ports));
   writeRelease(staging.directory, release);
   ports.log.info(renderRelease(release.manifest));
-  const found = await timed("check", () => check(release, config));
+  const found = await timed("check", async () =>
+    check(release, config, {
+      deployed: await deployedNow(plan, ports),
+      rebuild: rebuilder(directory, source, config, ports),
+    }),
+  );
   const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
   const judged = judge(found, boot, config);
   writeFileSync(path.join(staging.directory, REPORT_FILE), json(reportDocument(release.manifest, judged)));
@@ -110,7 +121,7 @@ async function readAndCheck(
 ): Promise<Checked> {
   const release = await timed("read", () => readRelease(directory));
   ports.log.info(renderRelease(release.manifest));
-  const found = await timed("check", () => check(release, config));
+  const found = await timed("check", async () => check(release, config, { deployed: await deployedNow(plan, ports) }));
   const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
   const judged = judge(found, boot, config);
   return { release, directory, judged };
@@ -195,11 +206,44 @@ function judge(found: readonly Finding[], boot: readonly BootReport[] | undefine
   return { findings, ignored, ...(boot ? { boot } : {}), passed: passes(findings) };
 }
 
-async function check(release: Release, config: Config): Promise<readonly Finding[]> {
+/** What the destination has now; unknown where nothing is deployed, or where it cannot be asked, as publishing will say. */
+async function deployedNow(plan: Plan, { destination }: Ports): Promise<ReleaseManifest | undefined> {
+  if (!plan.deploy) return undefined;
+  return destination?.deployed().catch(() => undefined);
+}
+
+/** Builds once more, into a directory beside `out`; the source's own directory is the same, as its caches may be. */
+function rebuilder(out: string, source: Source, config: Config, ports: Ports): CheckSubject["rebuild"] {
+  const { build } = config;
+  if (build === undefined) return undefined;
+  return async () => {
+    const options = { cwd: ports.directory, env: buildEnvironment(ports.env), log: ports.log };
+    const clean = config.checks.reproducible?.clean;
+    if (clean !== undefined) await runBuild(clean, options);
+    await runBuild(build, options);
+    const directory = tempDir(".rebuild", path.dirname(out));
+    try {
+      for (const room of ["kernels", "volumes"]) mkdirSync(path.join(directory.path, room));
+      const release = await split(directory.path, source, config, ports);
+      return { ...release, [Symbol.dispose]: () => directory[Symbol.dispose]() };
+    } catch (error) {
+      directory[Symbol.dispose]();
+      throw error;
+    }
+  };
+}
+
+type Surroundings = { readonly deployed: ReleaseManifest | undefined; readonly rebuild?: CheckSubject["rebuild"] };
+
+async function check(
+  release: Release,
+  config: Config,
+  { deployed, rebuild }: Surroundings,
+): Promise<readonly Finding[]> {
   const { checks } = config;
   const subject: CheckSubject = {
     release,
-    deployed: undefined,
+    deployed,
     limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
     registry: config.deploy.repository?.startsWith("oci://") ?? false,
     async readBack(name) {
@@ -209,6 +253,7 @@ async function check(release: Release, config: Config): Promise<readonly Finding
     },
     open: openFile,
     settings: (id) => settingsOf(checks, id),
+    ...(rebuild === undefined ? {} : { rebuild }),
   };
   return runChecks(CHECKS, subject, { severities: severities(checks) });
 }

@@ -10,6 +10,7 @@ import { kernelEmbeddedSite } from "./kernel-embedded-site.ts";
 import { kernelFormat } from "./kernel-format.ts";
 import { kernelTarget } from "./kernel-target.ts";
 import { releaseSize } from "./release-size.ts";
+import { reproducible } from "./reproducible.ts";
 import { secretMaterial } from "./secret-material.ts";
 import { siteHygiene } from "./site-hygiene.ts";
 import { siteIndex } from "./site-index.ts";
@@ -33,4 +34,5 @@ export const CHECKS: readonly Check[] = [
   siteHygiene,
   secretMaterial,
   releaseSize,
+  reproducible,
 ];

@@ -103,7 +103,7 @@ const config = {
     "deploy.branch": "Branch of the deployment repository.",
     "deploy.path": "Directory in it, where several sites share one repository.",
     "deploy.layout": "Store volumes as one image each, or as the site's own files.",
-    "deploy.history": `Keep only the last N deployments. ${PLANNED}`,
+    "deploy.history": "Keep only the last N deployments. Default: all.",
   },
 };
 

@@ -82,13 +82,10 @@ describe("checks and docs/checks/", () => {
   });
 
   test("every page is about a check", () => {
-    // Checks that act (boot, say) stand outside the list of those that do not.
-    const ids = new Set(
-      under("src/checks", ".ts").flatMap((file) =>
-        [...read(file).matchAll(/^\s*id: "([a-z0-9-]+)"/gm)].map(([, id]) => id),
-      ),
-    );
-    for (const page of pages) assert.ok(ids.has(page), `docs/checks/${page}.md is about no check in src/checks/`);
+    // Checks that act (boot, say) stand outside the list of those that do not, and have a file all the same.
+    for (const page of pages) {
+      assert.ok(existsSync(path.join(ROOT, `src/checks/${page}.ts`)), `docs/checks/${page}.md is about no check`);
+    }
   });
 
   test("every page is headed by its check's id", () => {

@@ -7,7 +7,7 @@ import { ownRules } from "./workflow-rules.ts";
 import { actionlint, languageService, shellcheck } from "./workflow-tools.ts";
 
 const used = JSON.parse(readFileSync(".github/actions-used.json", "utf8"));
-const workflows = [...globSync(".github/workflows/*.yml"), ...globSync("examples/workflows/*.yml")].sort();
+const workflows = [...globSync(".github/workflows/*.yml"), ...globSync("examples/workflows/*.yml")];
 const around = { root: process.cwd(), used };
 
 const problems = await languageService("action.yml", readFileSync("action.yml", "utf8"), around);

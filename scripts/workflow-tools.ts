@@ -16,8 +16,7 @@ registerHooks({
 interface Interface {
   readonly name: string;
   readonly description: string;
-  readonly inputs?: UsedAction["inputs"];
-  readonly outputs?: Readonly<Record<string, object>>;
+  readonly inputs: Readonly<Record<string, { readonly description: string; readonly required?: boolean }>>;
 }
 
 /** Where files are, and what is known of the actions they use. */
@@ -66,12 +65,8 @@ function readAction(directory: string): Interface | undefined {
 
 function interfaceOf(name: string, action: UsedAction | undefined): Interface | undefined {
   if (!action) return undefined;
-  return {
-    name,
-    description: name,
-    inputs: action.inputs,
-    outputs: Object.fromEntries(action.outputs.map((output) => [output, {}])),
-  };
+  const inputs = Object.entries(action.inputs).map(([input, more]) => [input, { description: input, ...more }]);
+  return { name, description: name, inputs: Object.fromEntries(inputs) };
 }
 
 interface ActionlintResult {

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { VolumeArtifact } from "./artifact/artifact.ts";
 import { copyKernel, findKernels } from "./artifact/kernels.ts";
 import { readBack } from "./artifact/read-back.ts";
-import { digestFile } from "./artifact/scan-image.ts";
+import { digestEntry } from "./artifact/scan-image.ts";
 import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source } from "./build/source.ts";
@@ -164,16 +164,16 @@ async function split(staging: string, source: Source, config: Config, ports: Por
     devices: new Map(entries.flatMap(([name, { device }]) => (device === undefined ? [] : [[name, device]]))),
     launch: config.launch,
     tools: ports.tools,
-    health: volumes.flatMap(frontPage).slice(0, 1),
+    health: (await Promise.all(volumes.map(frontPage))).flat().slice(0, 1),
   });
   return { manifest, kernels, volumes };
 }
 
 /** The page a host can probe to see that a volume is served: its index.html. */
-function frontPage({ file, format }: VolumeArtifact): { path: string; sha256: string }[] {
+async function frontPage({ file, format }: VolumeArtifact): Promise<{ path: string; sha256: string }[]> {
   using source = openFile(file);
   for (const entry of format.list(source)) {
-    if (entry.path === "index.html") return [{ path: "/", sha256: digestFile(file, entry).sha256 }];
+    if (entry.path === "index.html") return [{ path: "/", sha256: (await digestEntry(source, entry)).sha256 }];
   }
   return [];
 }

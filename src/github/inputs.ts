@@ -5,6 +5,7 @@ import { DeployError } from "../errors.ts";
 import { configError } from "../inputs/layers.ts";
 import type { RawInputs } from "../inputs/raw.ts";
 import { type Event, type Mode, MODES } from "../plan.ts";
+import type { FinishedRun } from "./pull-request.ts";
 
 export interface ActionInputs {
   readonly mode: Mode;
@@ -17,12 +18,15 @@ export interface ActionInputs {
   readonly signingKey: string | undefined;
   readonly knownHosts: string | undefined;
   readonly cache: readonly string[];
+  readonly cacheOnFailure: boolean;
   readonly comment: boolean;
   readonly force: boolean;
   readonly dryRun: boolean;
   readonly waitFor: string | undefined;
   readonly event: Event;
   readonly pullRequest: number | undefined;
+  /** The run whose end started this one. */
+  readonly finishedRun: FinishedRun | undefined;
   /** owner/name of the repository the workflow runs in. */
   readonly repository: string;
   readonly server: string;
@@ -83,12 +87,14 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
     signingKey,
     knownHosts: text("known-hosts"),
     cache: list("cache") ?? [],
+    cacheOnFailure: flag("cache-on-failure"),
     comment: flag("comment"),
     force: flag("force"),
     dryRun: flag("dry-run"),
     waitFor: text("wait-for"),
     event: { name: env.GITHUB_EVENT_NAME ?? "", ref: env.GITHUB_REF ?? "", defaultBranch: payload.defaultBranch },
     pullRequest: payload.pullRequest,
+    finishedRun: payload.finishedRun,
     repository: env.GITHUB_REPOSITORY ?? "",
     server: env.GITHUB_SERVER_URL || "https://github.com",
     directory: env.GITHUB_WORKSPACE || process.cwd(),
@@ -104,11 +110,16 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
 interface Payload {
   readonly defaultBranch: string | undefined;
   readonly pullRequest: number | undefined;
+  readonly finishedRun: FinishedRun | undefined;
 }
 
 function readEvent(file: string | undefined): Payload {
-  if (!file) return { defaultBranch: undefined, pullRequest: undefined };
-  let payload: { repository?: { default_branch?: unknown }; pull_request?: { number?: unknown } };
+  if (!file) return { defaultBranch: undefined, pullRequest: undefined, finishedRun: undefined };
+  let payload: {
+    repository?: { default_branch?: unknown };
+    pull_request?: { number?: unknown };
+    workflow_run?: RunPayload;
+  };
   try {
     payload = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
@@ -119,5 +130,20 @@ function readEvent(file: string | undefined): Payload {
   return {
     defaultBranch: typeof branch === "string" ? branch : undefined,
     pullRequest: typeof number === "number" ? number : undefined,
+    finishedRun: finishedRunOf(payload.workflow_run),
   };
+}
+
+interface RunPayload {
+  readonly event?: unknown;
+  readonly head_sha?: unknown;
+  readonly head_branch?: unknown;
+  readonly head_repository?: { readonly owner?: { readonly login?: unknown } };
+}
+
+function finishedRunOf(run: RunPayload | undefined): FinishedRun | undefined {
+  const owner = run?.head_repository?.owner?.login;
+  const { event, head_sha: headSha, head_branch: branch } = run ?? {};
+  if (event !== "pull_request" || typeof headSha !== "string" || typeof branch !== "string") return undefined;
+  return typeof owner === "string" ? { headSha, head: `${owner}:${branch}` } : undefined;
 }

@@ -1,2 +1,5 @@
 /** The one thing we take from `@actions/github`, in a module of its own so that it is loaded only when used. */
-export { getOctokit } from "@actions/github";
+import { getOctokit } from "@actions/github";
+
+export { getOctokit };
+export type Octokit = ReturnType<typeof getOctokit>;

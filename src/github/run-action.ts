@@ -1,8 +1,9 @@
 /** One run of the Action: inputs to plan to result, with what only a workflow has around it: cache, comment, waiting. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { readConfigFile } from "../cli/config-file.ts";
 import { type Access, openAccess } from "../destination/access.ts";
+import type { PublishOptions } from "../destination/destination.ts";
 import { gitDestination } from "../destination/git.ts";
 import { readConfig } from "../inputs/config.ts";
 import { configError } from "../inputs/layers.ts";
@@ -11,15 +12,19 @@ import type { Config } from "../inputs/schema.ts";
 import { isDataVolume } from "../manifest/schema.ts";
 import { type Plan, planAction } from "../plan.ts";
 import { publishOptions } from "../ports.ts";
+import { MANIFEST_FILE, REPORT_FILE } from "../release/directory.ts";
 import { type Annotation, renderAnnotations } from "../report/annotations.ts";
 import { renderBoot } from "../report/boot.ts";
 import { reportDocument } from "../report/document.ts";
 import type { RunResult } from "../report/result.ts";
-import { renderSummary } from "../report/summary.ts";
+import { parseReport, speakFor } from "../report/read-report.ts";
+import { renderComment, renderSummary } from "../report/summary.ts";
 import { renderFindings, renderVerdict } from "../report/text.ts";
-import { run } from "../run.ts";
+import { type Ports, run } from "../run.ts";
 import type { Log } from "../util/log.ts";
+import { type CompareOptions, comparer, readingAccess } from "./compare.ts";
 import type { ActionInputs } from "./inputs.ts";
+import { writeDeployed } from "./subjects.ts";
 
 export interface ActionPorts {
   readonly log: Log;
@@ -47,17 +52,19 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   // Keys are judged before minutes are spent on a build.
   using access = plan.deploy ? accessFor(inputs, config, ports.env) : undefined;
   const publish = publishOptions({ ...inputs, layout: config.deploy.layout, env: ports.env });
-  const cached =
-    inputs.cache.length > 0 && plan.release.kind === "build" ? await restore(inputs, ports.log) : undefined;
-  const result = await run(plan, config, {
-    ...ports,
-    directory: inputs.directory,
-    tools: { "unikernel-deploy": ports.version },
-    ...(access ? { destination: destinationFor(access, config, ports.log), publish } : {}),
-  });
-  await cached?.save();
+  using reading = access || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
+  const found = await cachedRun(inputs, plan, ports.log, () =>
+    run(plan, config, {
+      ...ports,
+      directory: inputs.directory,
+      tools: { "unikernel-deploy": ports.version },
+      ...(access ? { destination: destinationFor(access, config, ports.log), publish } : {}),
+      ...comparing({ access, reading, config, publish, log: ports.log }),
+    }),
+  );
+  const result = inputs.mode === "check" ? withBuildReport(found) : found;
   const summary = renderSummary(result);
-  if (inputs.comment) await comment(inputs, summary, ports);
+  if (inputs.comment) await comment(inputs, result, ports);
   if (inputs.waitFor && result.published?.outcome === "deployed") await wait(inputs.waitFor, result, ports.log);
   if (result.boot) ports.log.info(renderBoot(result.boot));
   if (result.findings.length > 0) ports.log.info(renderFindings(result.findings));
@@ -78,14 +85,56 @@ function destinationFor(access: Access, config: Config, log: Log) {
   return gitDestination({ access, branch, path: directory, history, log, random: Math.random });
 }
 
-async function restore(inputs: ActionInputs, log: Log) {
-  const { restoreCache } = await import("./cache.ts");
-  return restoreCache(inputs.cache, inputs.directory, log);
+interface Comparing extends Omit<CompareOptions, "access" | "rehearse"> {
+  /** For deploying. */
+  readonly access: Access | undefined;
+  /** For looking only. */
+  readonly reading: Access | undefined;
+  readonly publish: PublishOptions;
 }
 
-async function comment(inputs: ActionInputs, summary: string, ports: ActionPorts): Promise<void> {
+function comparing({ access, reading, config, publish, log }: Comparing): Pick<Ports, "compare"> {
+  if (access) return { compare: comparer({ access, config, log, rehearse: undefined }) };
+  if (!reading) return {};
+  const rehearse = { destination: destinationFor(reading, config, log), publish };
+  return { compare: comparer({ access: reading, config, log, rehearse }) };
+}
+
+/** Restores before the run and saves after it; after a run that failed only where the inputs ask for that. */
+async function cachedRun(
+  inputs: ActionInputs,
+  plan: Plan,
+  log: Log,
+  work: () => Promise<RunResult>,
+): Promise<RunResult> {
+  if (inputs.cache.length === 0 || plan.release.kind !== "build") return work();
+  const { restoreCache } = await import("./cache.ts");
+  const cached = await restoreCache(inputs.cache, inputs.directory, log);
+  let finished = false;
+  try {
+    const result = await work();
+    finished = true;
+    return result;
+  } finally {
+    if (finished || inputs.cacheOnFailure) await cached.save();
+  }
+}
+
+/** A job that only checks speaks for the one that built, where the release carries its report. */
+function withBuildReport(result: RunResult): RunResult {
+  let text: string;
+  try {
+    text = readFileSync(path.join(result.directory, REPORT_FILE), "utf8");
+  } catch {
+    return result;
+  }
+  const report = parseReport(text);
+  return report ? speakFor(report, result) : result;
+}
+
+async function comment(inputs: ActionInputs, result: RunResult, ports: ActionPorts): Promise<void> {
   const { upsertComment } = await import("./comment.ts");
-  await upsertComment(inputs, summary, ports);
+  await upsertComment(inputs, { site: result.manifest.name, text: renderComment(result) }, ports);
 }
 
 async function wait(url: string, result: RunResult, log: Log): Promise<void> {
@@ -95,9 +144,11 @@ async function wait(url: string, result: RunResult, log: Log): Promise<void> {
 
 function outputsOf(result: RunResult, plan: Plan, inputs: ActionInputs): Record<string, string> {
   const { manifest, directory, published } = result;
+  const deployed = published?.outcome === "deployed" ? writeDeployed(manifest, path.dirname(inputs.out)) : undefined;
   return {
     release: directory,
-    manifest: path.join(directory, "manifest.json"),
+    manifest: deployed?.manifest ?? path.join(directory, MANIFEST_FILE),
+    subjects: deployed?.subjects ?? "",
     report: reportPath(result, plan, inputs),
     changed: String(published?.outcome === "deployed"),
     "deployed-commit": published?.revision ?? "",
@@ -109,8 +160,10 @@ function outputsOf(result: RunResult, plan: Plan, inputs: ActionInputs): Record<
 
 /** A release that was given is left as it is; the report of checking it again stands beside. */
 function reportPath(result: RunResult, plan: Plan, inputs: ActionInputs): string {
-  if (plan.release.kind === "build") return path.join(result.directory, "report.json");
-  const file = path.join(path.dirname(inputs.out), "unikernel-report.json");
+  const isOurs = plan.release.kind === "build";
+  const file = isOurs
+    ? path.join(result.directory, REPORT_FILE)
+    : path.join(path.dirname(inputs.out), "unikernel-report.json");
   writeFileSync(file, `${JSON.stringify(reportDocument(result.manifest, result), null, 2)}\n`);
   return file;
 }

@@ -2,6 +2,7 @@
 import type { BootReport } from "../checks/boot/report.ts";
 import type { Finding } from "../checks/check.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
+import type { Comparison } from "./comparison.ts";
 
 export interface Report {
   readonly type: "unikernel-deploy.report";
@@ -17,6 +18,8 @@ export interface Report {
   readonly ignored: readonly Finding[];
   /** One for each kernel, where they were to be booted. */
   readonly boot?: readonly BootReport[];
+  /** The release beside what is deployed now, where that could be read. */
+  readonly comparison?: Comparison;
 }
 
 export function reportDocument(
@@ -25,10 +28,11 @@ export function reportDocument(
     readonly findings: readonly Finding[];
     readonly ignored: readonly Finding[];
     readonly boot?: readonly BootReport[] | undefined;
+    readonly comparison?: Comparison | undefined;
     readonly passed: boolean;
   },
 ): Report {
-  const { findings, ignored, boot, passed } = judged;
+  const { findings, ignored, boot, comparison, passed } = judged;
   const countOf = (severity: Finding["severity"]) => findings.filter((finding) => finding.severity === severity).length;
   return {
     type: "unikernel-deploy.report",
@@ -42,5 +46,6 @@ export function reportDocument(
     findings,
     ignored,
     ...(boot ? { boot } : {}),
+    ...(comparison ? { comparison } : {}),
   };
 }

@@ -3,6 +3,7 @@ import type { BootReport } from "../checks/boot/report.ts";
 import type { Finding } from "../checks/check.ts";
 import type { Published } from "../destination/destination.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
+import type { Comparison } from "./comparison.ts";
 
 export interface RunResult {
   readonly manifest: ReleaseManifest;
@@ -15,6 +16,8 @@ export interface RunResult {
   /** Whether the findings let the release be deployed. */
   readonly passed: boolean;
   readonly published: Published | undefined;
+  /** The release beside what was deployed before it, where that could be read. */
+  readonly comparison?: Comparison | undefined;
   /** Why it was or was not deployed. */
   readonly reason: string;
   /** Milliseconds by stage. */

@@ -6,7 +6,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { CHECKS } from "../src/checks/index.ts";
-import { configSchema, hostSchema } from "../src/inputs/schema.ts";
+import { hostSchema } from "../src/inputs/host.ts";
+import { configSchema } from "../src/inputs/schema.ts";
 import { manifestSchema } from "../src/manifest/schema.ts";
 
 const DRAFT = "https://json-schema.org/draft/2020-12/schema";
@@ -125,22 +126,38 @@ const host = {
       "File of keys that may sign releases, in the form of ssh-keygen's ALLOWED SIGNERS. With it, an unsigned release is refused.",
     "ssh-key": "Private key file for an ssh repository; a read-only deploy key is enough.",
     "known-hosts": "Host keys of ssh servers other than github.com.",
-    keep: "Releases to keep on disk; current is never removed.",
-    secrets: `Content of the secret volumes, by volume name. ${PLANNED}`,
+    "revoked-signers":
+      "File of public keys, one a line, or a revocation list made by ssh-keygen -k: what they signed is refused, whatever allowed-signers says.",
+    "max-age": { description: "Warn when the repository has brought nothing new for this long.", is: DURATION },
+    runtime:
+      "Directory in memory for secret volumes and the state of the guest. Default: /run/unikernel-deploy/NAME, or what a user who is not root has instead.",
+    keep: "Releases to keep on disk; current and the one to go back to are never removed.",
+    secrets: "Content of the secret volumes, by volume name.",
     "secrets.*": "One secret volume.",
-    "secrets.*.from": "Directory on this host with the files.",
-    "secrets.*.format": "Image format; the manifest's where absent.",
-    launch: `How the guest is started. ${PLANNED}`,
-    "launch.tender": "Program that runs the guest.",
+    "secrets.*.from": "Directory on this host with the files, or an image.",
+    "secrets.*.format": "Image format of what is made from a directory; the manifest's where absent.",
+    launch: "How host up starts the guest.",
+    "launch.tender": "Program that runs the guest; auto takes the one that belongs to the target.",
     "launch.memory": "Memory in MiB; the manifest's where absent.",
     "launch.net": "Host interface for each of the guest's network devices.",
-    "launch.net.*": "Name of the interface on this host, such as tap0.",
+    "launch.net.*": "Name of the interface on this host, such as tap0; of the bridge for xl and albatross.",
+    "launch.forward":
+      "For qemu without taps: ports of this host that lead to ports of the guest, on qemu's own user network (guest 10.0.2.15/24, gateway 10.0.2.2).",
+    "launch.forward[]": "[ADDRESS:]PORT:GUESTPORT; the address is 127.0.0.1 where absent.",
     "launch.args": "Arguments of the kernel; the manifest's where absent.",
     "launch.args[]": "One argument.",
-    health: `How to see that the site is served. ${PLANNED}`,
+    "launch.command":
+      "Tender command: the program and its arguments. {kernel}, {image:NAME}, {memory} and {args} are filled in. No shell.",
+    "launch.command[]": "One word of the command.",
+    "launch.accel": "qemu: auto takes KVM where /dev/kvm can be opened, else emulation (tcg).",
+    "launch.solo5": "Solo5 release of the tender, where it cannot be asked: the kernel's ABI version must be its own.",
+    health: "How to see that the site is served. Without it a guest is good when it stays up for two seconds.",
     "health.url": "URL to fetch.",
-    "health.timeout": { description: "How long the guest may take to answer.", is: DURATION },
-    poll: { description: `How often to look for a new release. ${PLANNED}`, is: DURATION },
+    "health.timeout": { description: "How long a guest may take to answer before its release is bad.", is: DURATION },
+    "health.status": "HTTP status expected.",
+    "health.page": "true: the page must be the release's own, where the manifest has its digest for this path.",
+    "health.interval": { description: "How often to ask again once it serves.", is: DURATION },
+    poll: { description: "How often to look for a new release.", is: DURATION },
   },
 };
 

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { type Access, openAccess } from "../destination/access.ts";
 import { DeployError } from "../errors.ts";
-import type { HostConfig } from "../inputs/schema.ts";
+import type { HostConfig } from "../inputs/host.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { Log } from "../util/log.ts";

@@ -7,18 +7,18 @@ import { FORMAT_NAMES } from "../image/formats.ts";
 import { RELEASE_NAME, VOLUME_NAME } from "../manifest/schema.ts";
 import { parseDuration, parseSize } from "../util/size.ts";
 
-const text = v.pipe(v.string(), v.nonEmpty("expected some text"));
+export const text = v.pipe(v.string(), v.nonEmpty("expected some text"));
 const sizeText = v.pipe(
   v.union([v.string(), v.number()]),
   v.check((value) => parseSize(String(value)) !== undefined, "expected a size such as 20MB or 64MiB"),
   v.transform((value) => parseSize(String(value)) as number),
 );
-const duration = v.pipe(
+export const duration = v.pipe(
   v.string(),
   v.check((value) => parseDuration(value) !== undefined, "expected a duration such as 30s or 5m"),
   v.transform((value) => parseDuration(value) as number),
 );
-const memory = v.pipe(
+export const memory = v.pipe(
   v.number(),
   v.safeInteger("expected whole MiB"),
   v.minValue(1, "expected 1 MiB or more"),
@@ -30,7 +30,7 @@ const port = v.pipe(
   v.minValue(1, "expected a port"),
   v.maxValue(65_535, "expected a port"),
 );
-const releaseName = v.pipe(v.string(), v.regex(RELEASE_NAME, "expected letters, digits, - or _ (at most 63)"));
+export const releaseName = v.pipe(v.string(), v.regex(RELEASE_NAME, "expected letters, digits, - or _ (at most 63)"));
 
 /** The tenders that can run a guest. */
 export const TENDERS = ["auto", "solo5-hvt", "solo5-spt", "qemu", "unix", "command", "xl", "albatross"] as const;
@@ -185,35 +185,3 @@ export const configSchema = v.strictObject({
 /** A validated configuration with every default filled in. */
 export type Config = v.InferOutput<typeof configSchema>;
 export type VolumeConfig = Config["volumes"][string];
-
-export const hostSchema = v.strictObject({
-  name: releaseName,
-  repository: text,
-  target: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a target such as hvt")),
-  state: text,
-  branch: v.optional(text, "main"),
-  path: v.optional(v.string(), ""),
-  arch: v.optional(text),
-  "allowed-signers": v.optional(text),
-  "ssh-key": v.optional(text),
-  "known-hosts": v.optional(text),
-  secrets: v.optional(v.record(v.string(), v.strictObject({ from: text, format: v.optional(text) })), {}),
-  launch: v.optional(
-    v.strictObject({
-      tender: v.optional(v.picklist(TENDERS), "auto"),
-      memory: v.optional(memory),
-      net: v.optional(v.record(v.string(), v.string()), {}),
-      args: v.optional(v.array(v.string())),
-    }),
-    {},
-  ),
-  health: v.optional(v.strictObject({ url: text, timeout: v.optional(duration, "30s") })),
-  poll: v.optional(duration, "60s"),
-  keep: v.optional(
-    v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(2, "expected 2 or more: current and rollback")),
-    3,
-  ),
-});
-
-/** host.yml, validated, with every default filled in. Durations are in milliseconds. */
-export type HostConfig = v.InferOutput<typeof hostSchema>;

@@ -27,9 +27,9 @@ export function guestCode(console: ConsoleLog, end: ProcessEnd, underQemu: boole
 /** Lines that name a reason, the most telling kind first. */
 const TELLING: readonly RegExp[] = [
   /\bpanic\b[:!]/i,
-  /not in manifest|declared but not attached|not attached\.|Resource not declared|PCI enumeration failed/,
+  /not in manifest|declared but not attached|not attached\.|Resource not declared/,
   /not for the solo5-|No Solo5 ABI|invalid or unsupported executable|must be block aligned|must be at least 1 block|Could not open/,
-  /Fatal error|Out of memory|segfault|Segmentation fault|unknown virtio device/i,
+  /PCI enumeration failed|Fatal error|Out of memory|segfault|Segmentation fault|unknown virtio device/i,
   /^(?:\S*qemu-system-\S+|solo5-\w+|\S*solo5-\w+): /,
   /Error loading|failed to|cannot /i,
 ];

@@ -1,15 +1,11 @@
 /** The two questions we have for a running qemu, over its control socket (QMP, docs/interop/qmp-spec). */
 import type { Duplex } from "node:stream";
-import { DeployError } from "../errors.ts";
 
 /** A reply longer than this is not one (characters). */
 const MAX_REPLY = 256 * 1024;
 
-/**
- * The port of 127.0.0.1 that qemu forwards to the guest. Throws LAUNCH_FAILED when qemu does not say within `timeout`
- * milliseconds.
- */
-export async function forwardedPort(control: Duplex, timeout: number): Promise<number> {
+/** The port of 127.0.0.1 that qemu forwards to the guest; undefined when qemu ends, or says nothing for `timeout` ms. */
+export async function forwardedPort(control: Duplex, timeout: number): Promise<number | undefined> {
   const lines = replies(control, timeout);
   await lines.next();
   control.write('{"execute":"qmp_capabilities"}\n');
@@ -18,7 +14,7 @@ export async function forwardedPort(control: Duplex, timeout: number): Promise<n
     const port = portOf(line);
     if (port !== undefined) return port;
   }
-  throw new DeployError("LAUNCH_FAILED", "qemu does not say which port it forwards");
+  return undefined;
 }
 
 /** The port in a reply to `info usernet`: "TCP[HOST_FORWARD] 4 127.0.0.1 41635 10.0.2.15 80 0 0". */

@@ -111,7 +111,11 @@ async function endpointOf(
   const { reach } = plan;
   if (reach.kind === "socket") return { socketPath: path.join(directory, reach.path) };
   if (reach.kind === "printed") return { host: "127.0.0.1", port: printed ?? reach.port };
-  return guest.control ? { host: "127.0.0.1", port: await forwardedPort(guest.control, timeout) } : undefined;
+  const port = guest.control ? await forwardedPort(guest.control, timeout) : undefined;
+  if (port !== undefined) return { host: "127.0.0.1", port };
+  // The socket closed because qemu ends: in a moment it will have.
+  await firstOf(1000, guest.ended);
+  return undefined;
 }
 
 /** Throws LAUNCH_FAILED when the guest is no more. */

@@ -1,4 +1,5 @@
 /** Boots one kernel and probes it: from launch to report. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { KernelArtifact, VolumeArtifact } from "../../artifact/artifact.ts";
 import { DeployError } from "../../errors.ts";
 import { guestCode, tellingLine } from "../../tender/ending.ts";
@@ -36,6 +37,10 @@ const CONSOLE_LINES = 15;
 /** What a healthy guest may print: this much, and so much for each request that it may log (bytes). */
 const CHATTER = 64 * 1024;
 const CHATTER_PER_PAGE = 2048;
+/** A guest that goes on printing once it serves is listened to for so long while nobody asks for anything (milliseconds). */
+const LISTEN = 300;
+/** What it may print in that time (bytes); a flood is slow where the console is emulated, 80 kB/s at first. */
+const IDLE_CHATTER = 1024;
 
 /** Never throws for what the kernel or its tender does; the report says it. */
 export async function bootKernel(subject: Subject, request: LaunchRequest): Promise<BootReport> {
@@ -74,6 +79,7 @@ const PROBES = {
 async function bootAndFetch(launched: Launched, { volumes, settings, onProgress }: Subject): Promise<Findings> {
   const endpoint = await whenServing(launched, settings.timeout);
   const ready = Math.round(performance.now() - launched.guest.started);
+  const printed = launched.guest.console.bytes;
   using images = openImages(volumes);
   const served = volumes.map(({ format, index }, i) => {
     const entries = [...format.list(images.sources[i] as OpenFile)];
@@ -87,7 +93,7 @@ async function bootAndFetch(launched: Launched, { volumes, settings, onProgress 
     onProgress,
   });
   const { firstByte, figures, mismatched, mismatches } = outcome;
-  const reason = reasonOf(outcome, launched, pages.length);
+  const reason = reasonOf(outcome, launched, pages.length) ?? (await floodOf(launched, pages.length, printed));
   return {
     ready,
     ...(firstByte === undefined ? {} : { firstByte }),
@@ -117,9 +123,20 @@ function reasonOf(
     const said = line !== undefined && /panic|abort|error/i.test(line) ? ` (console: ${line})` : "";
     return `${count(mismatched, "page")} of ${total} not as in the image, the first ${first?.path}: ${first?.message}${rest}${said}`;
   }
+  return undefined;
+}
+
+/** A guest that prints without end fills its host's log. One that is slow about it does so while idle, too. */
+async function floodOf({ guest }: Launched, pages: number, printed: number): Promise<string | undefined> {
   const { bytes } = guest.console;
-  if (bytes <= CHATTER + CHATTER_PER_PAGE * total) return undefined;
-  return `the guest floods its console: ${formatSize(bytes)} for ${count(total, "page")}, which would fill its host's log`;
+  if (bytes > CHATTER + CHATTER_PER_PAGE * pages)
+    return `the guest floods its console: ${formatSize(bytes)} for ${count(pages, "page")}`;
+  if (bytes === printed) return undefined;
+  await delay(LISTEN);
+  const more = guest.console.bytes - bytes;
+  return more < IDLE_CHATTER
+    ? undefined
+    : `the guest floods its console: ${formatSize(more)} in ${LISTEN} ms in which nobody asked for anything`;
 }
 
 async function bootAndRead(launched: Launched, { settings }: Subject): Promise<Findings> {

@@ -1,4 +1,7 @@
-/** Installs the Debian packages that the tests use, where it may; else names them in one line. */
+/**
+ * Installs the Debian packages that the tests use, where it may; else names them in one line. With arguments, only those
+ * that bring these programs.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -12,6 +15,7 @@ const NEEDED = {
   readelf: "binutils",
   "ssh-keygen": "openssh-client",
   sshd: "openssh-server",
+  // Brings seabios with it; ipxe-qemu is below.
   "qemu-system-x86_64": "qemu-system-x86",
   strace: "strace",
   shellcheck: "shellcheck",
@@ -25,15 +29,20 @@ const FILES = {
 
 const directories = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"];
 const installed = (program) => directories.some((directory) => existsSync(path.join(directory, program)));
+const wanted = process.argv.slice(2);
 const missing = [
-  ...Object.entries(NEEDED).flatMap(([program, name]) => (installed(program) ? [] : [name])),
-  ...Object.entries(FILES).flatMap(([file, name]) => (existsSync(file) ? [] : [name])),
+  ...Object.entries(NEEDED).flatMap(([program, name]) => (installed(program) || !asked(program) ? [] : [name])),
+  ...Object.entries(FILES).flatMap(([file, name]) => (existsSync(file) || wanted.length > 0 ? [] : [name])),
 ];
 
 if (missing.length > 0 && !install(missing)) {
   console.log(
-    `tests that need these Debian packages will be skipped: apt-get install --no-install-recommends ${missing.join(" ")}`,
+    `what needs these Debian packages will be SKIPPED: apt-get install --no-install-recommends ${missing.join(" ")}`,
   );
+}
+
+function asked(program) {
+  return wanted.length === 0 || wanted.includes(program);
 }
 
 function install(packages) {

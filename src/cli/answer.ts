@@ -16,14 +16,14 @@ export function answerRun(result: RunResult, io: Io): number {
     publishedLine(result),
     `release: ${directory}`,
   ];
-  const { manifest: _, ...outcome } = published ?? { manifest: undefined };
+  const { manifest: deployed, ...outcome } = published ?? { manifest: undefined };
   io.answer(
     {
       release: directory,
       manifest,
       report: reportDocument(manifest, result),
       passed,
-      ...(published ? { deployed: outcome } : {}),
+      ...(deployed ? { deployed: { ...outcome, sequence: deployed.sequence } } : {}),
     },
     text.filter((part) => part !== "").join("\n"),
   );

@@ -2,6 +2,7 @@
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { bootDirectory } from "../checks/boot/boot-release.ts";
 import { openAccess } from "../destination/access.ts";
 import { gitDestination } from "../destination/git.ts";
 import { DeployError } from "../errors.ts";
@@ -9,6 +10,7 @@ import { syncHost } from "../host/sync.ts";
 import { readConfig, readHostConfig } from "../inputs/config.ts";
 import { flagStyle } from "../inputs/raw.ts";
 import { publishOptions } from "../ports.ts";
+import { renderBoot } from "../report/boot.ts";
 import type { RunResult } from "../report/result.ts";
 import { renderRelease, renderVerdict } from "../report/text.ts";
 import { run } from "../run.ts";
@@ -22,8 +24,11 @@ export const demo: Command = {
   about: `
 Takes the example site and the example unikernel through the whole job, on this machine: builds a release, checks it,
 pushes it to a deployment repository (a bare one, here), changes a page, deploys again, and lets a host fetch and verify
-the result. Needs git. Everything it makes stays in DIR for you to look at.`,
-  options: { dir: { value: "DIR", help: "new directory to work in (default: one below the system's temporary directory)" } },
+the result. Where qemu is installed, what was built and what the host has are booted, and every page is fetched. Needs
+git. Everything it makes stays in DIR for you to look at.`,
+  options: {
+    dir: { value: "DIR", help: "new directory to work in (default: one below the system's temporary directory)" },
+  },
   positionals: [],
   examples: ["unikernel-deploy demo", "unikernel-deploy demo --dir /tmp/demo"],
   async run(args, io) {
@@ -56,6 +61,9 @@ the result. Needs git. Everything it makes stays in DIR for you to look at.`,
     tell(`   release ${host.manifest.sequence} at ${host.release}`);
     tell(`   current ${path.join(stage.directory, "host", "current")}\n`);
 
+    tell("6. Boot what was built and what the host has, and fetch every page");
+    await bootStep(stage, host.release, io);
+
     const took = performance.now() - started;
     const where = [
       `Done in ${formatDuration(took)}. Where to look:`,
@@ -64,10 +72,28 @@ the result. Needs git. Everything it makes stays in DIR for you to look at.`,
       `  ls -lR ${path.join(stage.directory, "host", "current")}/`,
       `  node ${path.join(io.root, "dist", "cli.js")} image ls ${path.join(host.release, "volumes", "data.img")}`,
     ];
-    io.answer({ directory: stage.directory, manifest: host.manifest, release: host.release, milliseconds: Math.round(took) }, where.join("\n"));
+    io.answer(
+      { directory: stage.directory, manifest: host.manifest, release: host.release, milliseconds: Math.round(took) },
+      where.join("\n"),
+    );
     return 0;
   },
 };
+
+/** Boots both releases; a machine that cannot is told how it could, and a failure is a failure of the demo. */
+async function bootStep(stage: Stage, hostRelease: string, io: Io): Promise<void> {
+  for (const directory of [stage.release, hostRelease]) {
+    const reports = await bootDirectory(directory, { env: io.env });
+    io.log.info(renderBoot(reports).replaceAll(/^/gm, "   "));
+    if (reports.some(({ outcome }) => outcome === "failed")) {
+      throw new DeployError("LAUNCH_FAILED", `the release in ${directory} does not boot`, {
+        hint: "the lines above say why",
+      });
+    }
+    if (reports.every(({ outcome }) => outcome === "skipped")) break;
+  }
+  io.log.info("");
+}
 
 interface Stage {
   readonly directory: string;
@@ -87,7 +113,9 @@ function prepare(named: string | undefined, io: Io): Stage {
   const examples = path.join(io.root, "examples");
   const kernel = path.join(examples, "kernel", "site.virtio");
   if (!existsSync(kernel)) {
-    throw new DeployError("USAGE", `${kernel} is missing`, { hint: "run the demo from a clone of the repository: it uses examples/" });
+    throw new DeployError("USAGE", `${kernel} is missing`, {
+      hint: "run the demo from a clone of the repository: it uses examples/",
+    });
   }
   const source = path.join(directory, "source");
   const stage = {
@@ -123,9 +151,27 @@ async function deployOnce(stage: Stage, io: Io, mode: "build" | "deploy"): Promi
   const env = Object.fromEntries(Object.entries(io.env).filter(([name]) => !name.startsWith("GITHUB_")));
   using access = openAccess({ repository: stage.repository, directory: stage.source, env });
   const destination = gitDestination({ access, branch: "main", path: "", log: silentLog, random: Math.random });
-  const publish = publishOptions({ layout: "image", force: false, dryRun: false, signingKey: undefined, directory: stage.source, env });
-  const plan = { release: { kind: "build", out: stage.release }, deploy: mode === "deploy", reason: "the demo" } as const;
-  const ports = { log: silentLog, directory: stage.source, env, tools: { "unikernel-deploy": io.version }, destination, publish };
+  const publish = publishOptions({
+    layout: "image",
+    force: false,
+    dryRun: false,
+    signingKey: undefined,
+    directory: stage.source,
+    env,
+  });
+  const plan = {
+    release: { kind: "build", out: stage.release },
+    deploy: mode === "deploy",
+    reason: "the demo",
+  } as const;
+  const ports = {
+    log: silentLog,
+    directory: stage.source,
+    env,
+    tools: { "unikernel-deploy": io.version },
+    destination,
+    publish,
+  };
   const result = await run(plan, config, ports);
   if (result.passed) return result;
   throw new DeployError("IO_FAILED", `the example release does not pass its checks: ${renderVerdict(result.findings)}`);

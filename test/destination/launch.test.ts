@@ -54,7 +54,7 @@ async function argumentsOf(script: string, tender: string): Promise<string[]> {
   await using dir = await tempDir("launch");
   for (const [name, body] of [
     [tender, 'for a in "$@"; do printf "%s\\n" "$a"; done'],
-    ["losetup", 'printf "/dev/loop-of-%s" "$(basename "$4")"'],
+    ["losetup", 'case $1 in -d) echo "$2" >> detached ;; *) printf "/dev/loop-of-%s" "$(basename "$4")" ;; esac'],
   ] as const) {
     await writeFile(dir.join(name), `#!/bin/sh\n${body}\n`);
     await chmod(dir.join(name), 0o755);

@@ -4,7 +4,7 @@ import { arch } from "node:os";
 import { join, resolve } from "node:path";
 import { DeployError } from "../../errors.ts";
 import { FORMAT_NAMES, formatNamed } from "../../image/formats.ts";
-import { isDataVolume, type ManifestVolume } from "../../manifest/schema.ts";
+import { isAttached, isDataVolume, type ManifestVolume } from "../../manifest/schema.ts";
 import { readRelease } from "../../release/directory.ts";
 import type { Release } from "../../release/release.ts";
 import { splitWords } from "../../tender/command.ts";
@@ -91,7 +91,7 @@ function canOpenKvm(): boolean {
 function subjectOf({ release, settings, secretSizes, log }: BootRequest, i: number, standIns: string): Subject {
   const { manifest, kernels, volumes } = release;
   const kernel = kernels[i] as Release["kernels"][number];
-  const blocks = manifest.volumes.map((volume): Block => {
+  const blocks = manifest.volumes.filter(isAttached).map((volume): Block => {
     const data = volumes.find(({ name }) => name === volume.name);
     const file = data ? resolve(data.file) : standIn(volume, standIns, secretSizes?.get(volume.name));
     return { volume: volume.name, device: volume.device, file };

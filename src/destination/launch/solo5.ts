@@ -8,7 +8,7 @@ export function solo5Script(launch: Launch): string {
   // Solo5 opens block files for writing, whatever the guest does: a read-only loop device keeps the release as it is.
   const loops = volumes
     .filter(({ secret }) => !secret)
-    .map(({ name, shell }) => `${variable(name)}=$(losetup -r -f --show ${shell})\n`)
+    .map(({ name, shell }) => `${variable(name)}=$(losetup -r -f --show ${shell})\nloops="$loops $${variable(name)}"\n`)
     .join("");
   const attach = volumes.map(
     ({ name, device, shell, secret }) => ` \\\n  --block:${device}=${secret ? shell : `"$${variable(name)}"`}`,
@@ -16,7 +16,9 @@ export function solo5Script(launch: Launch): string {
   const net = nets.map((device, i) => ` \\\n  --net:${device}="\${TAP${i}:-tap${i}}"`);
   return `${scriptHead(launch, `with solo5-${kernel.target}`)}
 # Needs root (or group disk) for the loop devices, and the tap devices.
-${loops}exec solo5-${kernel.target} --mem=${memory}${net.join("")}${attach.join("")} \\
+loops=
+trap 'for loop in $loops; do losetup -d "$loop"; done' EXIT
+${loops}solo5-${kernel.target} --mem=${memory}${net.join("")}${attach.join("")} \\
   -- "$release/${kernel.path}"${quotedArgs(args)}
 `;
 }

@@ -17,7 +17,10 @@ export function solo5Script(launch: Launch): string {
   return `${scriptHead(launch, `with solo5-${kernel.target}`)}
 # Needs root (or group disk) for the loop devices, and the tap devices.
 loops=
-trap 'for loop in $loops; do losetup -d "$loop"; done' EXIT
+detach() {
+  for loop in $loops; do losetup -d "$loop"; done
+}
+trap detach EXIT
 ${loops}solo5-${kernel.target} --mem=${memory}${net.join("")}${attach.join("")} \\
   -- "$release/${kernel.path}"${quotedArgs(args)}
 `;

@@ -3,7 +3,9 @@ import { createHash, type Hash } from "node:crypto";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import type { ImageEntry, ImageFormat } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
+import type { ByteSource } from "../util/bytes.ts";
 import { fileSource, ioError, readFully } from "../util/files.ts";
+import { readEntry } from "./read-entry.ts";
 
 export interface ScannedImage {
   readonly size: number;
@@ -19,7 +21,7 @@ export async function scanImage(file: string, format: ImageFormat): Promise<Scan
   try {
     const { size } = fstatSync(fd);
     const entries = [...format.list(fileSource(fd, size))];
-    const ids = new BlobIds(entries);
+    const ids = new BlobIds(inOneRunEach(entries) ? entries : []);
     const image = createHash("sha256");
     const buffer = Buffer.allocUnsafe(CHUNK);
     for (let offset = 0; offset < size; ) {
@@ -30,10 +32,43 @@ export async function scanImage(file: string, format: ImageFormat): Promise<Scan
       offset += chunk.length;
       if (offset % (64 * CHUNK) === 0) await new Promise(setImmediate);
     }
-    return { size, sha256: image.digest("hex"), index: ids.finish() };
+    const index = inOneRunEach(entries) ? ids.finish() : await blobIds(fileSource(fd, size), entries);
+    return { size, sha256: image.digest("hex"), index };
   } finally {
     closeSync(fd);
   }
+}
+
+/** Whether the files stand one behind the other as they are, so that one pass sees each in turn. */
+function inOneRunEach(entries: readonly ImageEntry[]): boolean {
+  let end = 0;
+  return entries.every(({ offset, size, stored }) => {
+    if (size === 0) return true;
+    const behind = offset >= end && stored === undefined;
+    end = offset + size;
+    return behind;
+  });
+}
+
+/** For files that are compressed, in pieces or in no order: a second look at the image. */
+async function blobIds(source: ByteSource, entries: readonly ImageEntry[]): Promise<IndexEntry[]> {
+  const index: IndexEntry[] = [];
+  for (const entry of entries) {
+    const { id } = await digestEntry(source, entry);
+    index.push({ path: entry.path, size: entry.size, id });
+  }
+  return index;
+}
+
+/** Digest and git blob id of a file in an image, however it is stored; throws IMAGE_INVALID where it is damaged. */
+export async function digestEntry(source: ByteSource, entry: ImageEntry): Promise<FileDigests> {
+  const sha256 = createHash("sha256");
+  const id = createHash("sha1").update(`blob ${entry.size}\0`);
+  for await (const chunk of readEntry(source, entry)) {
+    sha256.update(chunk);
+    id.update(chunk);
+  }
+  return { size: entry.size, sha256: sha256.digest("hex"), id: id.digest("hex") };
 }
 
 /** Git blob ids of byte ranges of a stream, the ranges in ascending order. */
@@ -50,6 +85,11 @@ class BlobIds {
     const end = offset + chunk.length;
     for (;;) {
       const entry = this.#entries[this.#index.length];
+      if (entry?.size === 0) {
+        // Where an empty file is means nothing.
+        this.#take(entry);
+        continue;
+      }
       if (!entry || entry.offset >= end) return;
       this.#hash ??= createHash("sha1").update(`blob ${entry.size}\0`);
       const entryEnd = entry.offset + entry.size;

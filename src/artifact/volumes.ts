@@ -2,8 +2,8 @@
 import path from "node:path";
 import { formatNamed } from "../image/formats.ts";
 import type { VolumeArtifact } from "./artifact.ts";
+import { makeImage } from "./make-image.ts";
 import { readSite } from "./read-tree.ts";
-import { writeImage } from "./write-image.ts";
 
 /** What to make a data volume from. */
 export interface VolumeSpec {
@@ -23,10 +23,13 @@ export async function makeVolume(
 ): Promise<VolumeArtifact> {
   const format = formatNamed(spec.format);
   const site = readSite(spec.from);
-  const layout = format.layout(site.files, spec.size === undefined ? {} : { size: spec.size });
   const file = path.join(directory, `${spec.name}.img`);
-  const image = await writeImage(layout, site.files, file, {
-    onProgress: (written) => onProgress?.(written, layout.size),
+  const image = await makeImage({
+    format,
+    files: site.files,
+    out: file,
+    ...(spec.size === undefined ? {} : { layout: { size: spec.size } }),
+    ...(onProgress ? { onProgress } : {}),
   });
   return { name: spec.name, file, format, ...image, emptyDirectories: site.emptyDirectories };
 }

@@ -1,45 +1,61 @@
 /** The verbs `image create`, `ls`, `cat` and `extract`. */
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
+import { makeImage } from "../artifact/make-image.ts";
+import { readEntry } from "../artifact/read-entry.ts";
 import { readSite } from "../artifact/read-tree.ts";
-import { writeImage } from "../artifact/write-image.ts";
 import { DeployError } from "../errors.ts";
-import type { ImageEntry, ImageFormat } from "../image/format.ts";
-import { detectFormat, formatNamed } from "../image/formats.ts";
-import { type OpenFile, openFile } from "../util/files.ts";
+import { DEFAULT_SYMBOL, OBJECT_ARCHES } from "../image/elf-object.ts";
+import type { LayoutOptions } from "../image/format.ts";
+import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
 import { ImageWriter } from "../util/image-writer.ts";
 import { count, formatSize, parseSize } from "../util/size.ts";
-import type { Command } from "./command.ts";
+import type { Arguments, Command } from "./command.ts";
+import { findEntry, openImage } from "./open-image.ts";
+
+const FORMATS_HELP = FORMAT_NAMES.map((name) => `  ${name.padEnd(10)}  ${formatNamed(name).summary}`).join("\n");
 
 export const imageCreate: Command = {
-  usage: "--from DIR --format F --out FILE [--size N] [--secret]",
+  usage: "--from DIR --format F --out FILE [--size N] [--secret] [--sector-size N] [--arch A] [--name N]",
   about: `
 Makes a block image from a directory. The same files give the same bytes on any machine. Links are followed while they
 stay inside the directory; what the format cannot carry exactly is refused by name, all at once. With --secret the image
-gets mode 0600: make it on the host, in memory (/run), never in a repository.`,
+gets mode 0600: make it on the host, in memory (/run), never in a repository. docs/formats.md helps to choose a format:
+
+${FORMATS_HELP}`,
   options: {
     from: { value: "DIR", required: true, help: "directory with the files" },
-    format: { value: "FORMAT", help: "image format (default: tar)" },
+    format: { value: "FORMAT", help: `image format: ${FORMAT_NAMES.join(", ")} (default: tar)` },
     out: { value: "FILE", required: true, help: "image to write; an older one is replaced when this one is whole" },
     size: { value: "SIZE", help: "total size with head-room, such as 64MiB (default: the smallest that fits)" },
     secret: { help: "mode 0600" },
+    "sector-size": {
+      value: "BYTES",
+      help: "fat, fat32: 512 or 4096, which guests on Xen need (default: what fits best)",
+    },
+    arch: { value: "ARCH", help: `elf-object: ${OBJECT_ARCHES.join(", ")} (default: x86_64)` },
+    name: { value: "NAME", help: `elf-object: stem of its symbols, NAME_start and so on (default: ${DEFAULT_SYMBOL})` },
   },
   positionals: [],
-  examples: ["unikernel-deploy image create --from _site --format tar --out site.img"],
+  examples: [
+    "unikernel-deploy image create --from _site --format tar --out site.img",
+    "unikernel-deploy image create --from tls --format fat --size 4MiB --secret --out /run/www/tls.img",
+    "unikernel-deploy image create --from _site --format elf-object --size 16MiB --name site --out site.o",
+  ],
   async run(args, io) {
     const format = formatNamed(args.text("format") ?? "tar");
-    const size = args.text("size") === undefined ? undefined : parseSize(args.text("size") as string);
-    if (args.text("size") !== undefined && size === undefined) {
-      throw new DeployError("USAGE", `--size: expected a size such as 64MiB, found ${args.text("size")}`);
-    }
+    const options = layoutOptions(args);
     const out = path.resolve(io.directory, args.text("out") as string);
     if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
       throw new DeployError("USAGE", `--out: ${out} is a directory`, { hint: "name the image file" });
     const site = readSite(path.resolve(io.directory, args.text("from") as string));
-    const layout = format.layout(site.files, size === undefined ? {} : { size });
-    const image = await writeImage(layout, site.files, out, {
+    const image = await makeImage({
+      format,
+      files: site.files,
+      out,
+      layout: options,
       ...(args.flag("secret") ? { mode: 0o600 } : {}),
-      onProgress: (written) => io.log.progress(`${formatSize(written)} of ${formatSize(layout.size)}`),
+      onProgress: (done, total) => io.log.progress(`${formatSize(done)} of ${formatSize(total)}`),
     });
     const document = {
       format: format.name,
@@ -87,7 +103,7 @@ export const imageCat: Command = {
       io.answer({ path: entry.path, size: entry.size }, "");
       return 0;
     }
-    for (const chunk of contentOf(image, entry)) await io.bytes(Buffer.from(chunk));
+    for await (const chunk of readEntry(image.file, entry)) await io.bytes(Buffer.from(chunk));
     return 0;
   },
 };
@@ -108,7 +124,7 @@ export const imageExtract: Command = {
       const to = path.join(directory, entry.path);
       mkdirSync(path.dirname(to), { recursive: true });
       using writer = new ImageWriter(to);
-      for (const chunk of contentOf(image, entry)) writer.bytes(chunk);
+      for await (const chunk of readEntry(image.file, entry)) writer.bytes(chunk);
       writer.finish();
     }
     io.answer(
@@ -119,36 +135,25 @@ export const imageExtract: Command = {
   },
 };
 
-interface OpenImage extends Disposable {
-  readonly format: ImageFormat;
-  readonly file: OpenFile;
-}
-
-/** Throws USAGE where there is no such file, IMAGE_INVALID where no format is recognised. */
-function openImage(file: string): OpenImage {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile())
-    throw new DeployError("USAGE", `${file}: no such file`, { hint: "name an image file" });
-  const open = openFile(file);
-  const format = detectFormat(open);
-  if (!format) {
-    open[Symbol.dispose]();
-    throw new DeployError("IMAGE_INVALID", `${file} is not an image of a format this program knows`, {
-      hint: "unikernel-deploy inspect says what it is",
-    });
+/** Throws USAGE for each option that is no such thing. */
+function layoutOptions(args: Arguments): LayoutOptions {
+  const given = args.text("size");
+  const size = given === undefined ? undefined : parseSize(given);
+  if (given !== undefined && size === undefined) {
+    throw new DeployError("USAGE", `--size: expected a size such as 64MiB, found ${given}`);
   }
-  return { format, file: open, [Symbol.dispose]: () => open[Symbol.dispose]() };
-}
-
-function findEntry(image: OpenImage, wanted: string): ImageEntry {
-  for (const entry of image.format.list(image.file)) if (entry.path === wanted) return entry;
-  throw new DeployError("USAGE", `${wanted} is not in the image`, { hint: "unikernel-deploy image ls lists what is" });
-}
-
-const CHUNK = 256 * 1024;
-
-/** The bytes of a file in chunks; each is valid until the next is asked for. */
-function* contentOf(image: OpenImage, { offset, size }: ImageEntry): Generator<Uint8Array> {
-  for (let done = 0; done < size; done += CHUNK) yield image.file.read(offset + done, Math.min(CHUNK, size - done));
+  const sector = args.text("sector-size");
+  if (sector !== undefined && sector !== "512" && sector !== "4096") {
+    throw new DeployError("USAGE", `--sector-size: expected 512 or 4096, found ${sector}`);
+  }
+  const arch = args.text("arch");
+  const symbol = args.text("name");
+  return {
+    ...(size === undefined ? {} : { size }),
+    ...(sector === undefined ? {} : { sectorSize: Number(sector) }),
+    ...(arch === undefined ? {} : { arch }),
+    ...(symbol === undefined ? {} : { symbol }),
+  };
 }
 
 function requireEmpty(directory: string): void {

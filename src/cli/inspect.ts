@@ -29,8 +29,7 @@ files), a release manifest, or a release directory, whose digests are then all v
     using source = openFile(file);
     const first = source.read(0, 4);
     if (first[0] === 0x7b) return inspectManifest(file, io);
-    const isElf = Buffer.from(first).toString("latin1") === "\u007fELF";
-    const format = isElf ? undefined : detectFormat(source);
+    const format = detectFormat(source);
     if (format) return inspectImage(file, format, args.flag("no-digest"), io);
     const info = inspectKernel(source);
     const digest = args.flag("no-digest") ? {} : { sha256: digestFile(file).sha256 };

@@ -33,6 +33,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "write the files of an image to a directory",
     load: async () => (await import("./image.ts")).imageExtract,
   },
+  "image diff": {
+    summary: "list what changed between two images, whatever their formats",
+    load: async () => (await import("./image-diff.ts")).imageDiff,
+  },
+  "image replace": {
+    summary: "put another volume into a kernel that one is linked into",
+    load: async () => (await import("./image-replace.ts")).imageReplace,
+  },
   inspect: {
     summary: "say what a kernel, an image, a manifest or a release directory is",
     load: async () => (await import("./inspect.ts")).inspect,

@@ -6,8 +6,9 @@ import path from "node:path";
 import type { VolumeArtifact } from "../artifact/artifact.ts";
 import { digestFile } from "../artifact/scan-image.ts";
 import { DeployError } from "../errors.ts";
+import { layoutOf } from "../image/format.ts";
 import { encodeIndex } from "../image/index-file.ts";
-import { cutImage, PART_SIZE, PART_THRESHOLD } from "../image/parts.ts";
+import { cutImage, type Part, PART_SIZE, PART_THRESHOLD } from "../image/parts.ts";
 import { encodeManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import type { Release } from "../release/release.ts";
@@ -111,7 +112,7 @@ function storeImage(volume: VolumeArtifact, { inParts }: ArrangeOptions): Stored
       files: [{ path: imagePath, id, content: { file, offset: 0, size } }, index],
     };
   }
-  const parts = cutImage(volume.index, volume.format.layout(volume.index, { size }).starts, size).map((range, i) => {
+  const parts = cutVolume(volume).map((range, i) => {
     const digests = digestFile(file, range);
     return { ...digests, path: `${imagePath}.parts/${partName(i)}`, content: { file, ...range } };
   });
@@ -125,11 +126,34 @@ function storeImage(volume: VolumeArtifact, { inParts }: ArrangeOptions): Stored
   };
 }
 
+/** The parts of a volume too large for one object, cut where its files begin. */
+function cutVolume({ file, format, index, size }: VolumeArtifact): Part[] {
+  if (format.rebuilds) return cutImage(index, layoutOf(format, index, { size }).starts, size);
+  using source = openFile(file);
+  // Where files are stored once, several begin at the same byte; one of them will do.
+  const found = [...format.list(source)].sort((a, b) => a.offset - b.offset);
+  const files = found.filter(({ offset }, i) => offset !== found[i - 1]?.offset);
+  return cutImage(
+    files,
+    files.map(({ offset }) => offset),
+    size,
+  );
+}
+
 const partName = (i: number) => String(i).padStart(4, "0");
 
 /** The files of the image as a tree; files over 50 MiB in parts beside it. */
 function storeFiles(volume: VolumeArtifact): StoredVolume {
-  const { name } = volume;
+  const { name, format } = volume;
+  if (!format.rebuilds) {
+    throw new DeployError(
+      "CONFIG_INVALID",
+      `volume ${name}: a host cannot make a ${format.name} image from its files`,
+      {
+        hint: "use layout: image for this release",
+      },
+    );
+  }
   const files = siteFiles(volume).flatMap((file): RepositoryFile[] => {
     if (contentSize(file.content) <= PART_THRESHOLD) return [{ ...file, path: `volumes/${name}/${file.path}` }];
     return partsOf(file).map((part, i) => ({ ...part, path: `volumes/${name}.parts/${file.path}/${partName(i)}` }));
@@ -174,6 +198,11 @@ function* located(volume: VolumeArtifact, source: Parameters<VolumeArtifact["for
     const known = volume.index[i++];
     if (known?.path !== entry.path || known.size !== entry.size) {
       throw new DeployError("FILE_CHANGED", `${volume.file} changed since its index was made (at ${entry.path})`);
+    }
+    if (entry.stored) {
+      throw new DeployError("CONFIG_INVALID", `volume ${volume.name}: its image does not hold ${entry.path} as it is`, {
+        hint: `use layout: image for a ${volume.format.name} volume`,
+      });
     }
     yield { ...entry, id: known.id };
   }

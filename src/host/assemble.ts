@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import type { Piece } from "../image/format.ts";
+import { layoutOf, type Piece } from "../image/format.ts";
 import { formatNamed } from "../image/formats.ts";
 import { type FileEntry, sortTree } from "../image/tree.ts";
 import { namedFiles, type NamedFile } from "../manifest/manifest.ts";
@@ -111,7 +111,7 @@ interface StoredFile extends FileEntry {
 
 async function assembleFiles({ mirror, directory }: AssembleOptions, volume: DataVolume): Promise<void> {
   const tree = storedTree(mirror.files, volume.name);
-  const layout = formatNamed(volume.format).layout(tree, { size: volume.size });
+  const layout = layoutOf(formatNamed(volume.format), tree, { size: volume.size });
   if (layout.size !== volume.size)
     throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
   using writer = new ImageWriter(imageFile(directory, volume));

@@ -1,11 +1,14 @@
 /** The image formats, by name. A new format is one file and one line here. Pure. */
 import { DeployError } from "../errors.ts";
 import type { ByteSource } from "../util/bytes.ts";
+import { docteur } from "./docteur.ts";
+import { elfObject } from "./elf-object.ts";
+import { fat, fat32 } from "./fat.ts";
 import type { ImageFormat } from "./format.ts";
 import { git } from "./git.ts";
 import { tar } from "./tar.ts";
 
-const FORMATS = { tar, git } as const satisfies Record<string, ImageFormat>;
+const FORMATS = { tar, fat, fat32, docteur, "elf-object": elfObject, git } as const satisfies Record<string, ImageFormat>;
 
 export type FormatName = keyof typeof FORMATS;
 

@@ -8,7 +8,7 @@
 import { DeployError } from "../errors.ts";
 import { roundUp } from "../util/bytes.ts";
 import { count } from "../util/size.ts";
-import type { ImageFormat, ImageLayout, Piece } from "./format.ts";
+import type { ImageLayout, LaidOutFormat, LayoutOptions, Piece } from "./format.ts";
 import { detectTar, listTar } from "./tar-read.ts";
 import { type FileTree, treeProblems } from "./tree.ts";
 
@@ -23,15 +23,17 @@ export const MAX_PATH = 511;
 const MAX_SIZE = 8 * 1024 ** 3 - 1;
 const LONG_LINK = "././@LongLink";
 
-export const tar: ImageFormat = {
+export const tar: LaidOutFormat = {
+  kind: "laid-out",
   name: "tar",
   summary: "files-only ustar, for MirageOS tar_kv_ro and anything that reads tar",
+  rebuilds: true,
   layout: layoutTar,
   detect: detectTar,
   list: listTar,
 };
 
-function layoutTar(tree: FileTree, options: { readonly size?: number } = {}): ImageLayout {
+function layoutTar(tree: FileTree, options: LayoutOptions = {}): ImageLayout {
   const problems = treeProblems(tree);
   const starts: number[] = [];
   let end = 0;

@@ -30,7 +30,13 @@ const lazyOidc = {
 
 const { outputFiles } = await build({
   write: false,
-  entryPoints: { action: "src/action.ts", cli: "src/cli.ts", netns: "src/tender/netns-main.ts" },
+  entryPoints: {
+    action: "src/action.ts",
+    cli: "src/cli.ts",
+    netns: "src/tender/netns-main.ts",
+    // A worker thread is started from a file; it stands beside the chunk that starts it.
+    "chunks/image-worker": "src/artifact/image-worker.ts",
+  },
   outdir: "dist",
   bundle: true,
   splitting: true,

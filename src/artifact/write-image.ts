@@ -1,85 +1,172 @@
 /**
  * Writes a volume's image from files on disk. Each file is opened and read once; from that one read come the image's
- * bytes, the image's sha256 and the file's git blob id. Memory does not grow with the site or with a file.
+ * bytes, the image's sha256 and the file's git blob id. Memory does not grow with the site or with a file, and the
+ * bytes do not depend on the number of threads.
  */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
-import { DeployError } from "../errors.ts";
+import { availableParallelism } from "node:os";
 import type { ImageLayout } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import type { FileTree } from "../image/tree.ts";
-import { ioError } from "../util/files.ts";
-import { ImageWriter, type WrittenImage } from "../util/image-writer.ts";
+import type { WrittenImage } from "../util/image-writer.ts";
+import { OutputFile } from "../util/output-file.ts";
+import { Crew } from "./crew.ts";
+import { decodeFailure } from "./failure.ts";
+import { Hand } from "./hand.ts";
+import { Planner } from "./planner.ts";
 import type { SiteFile } from "./read-tree.ts";
+import { newRingMemory, Ring, RING_SHAPE, type RingShape } from "./ring.ts";
 
 export interface BuiltImage extends WrittenImage {
   /** The files in image order with their git blob ids. */
   readonly index: readonly IndexEntry[];
 }
 
-/** After this many bytes other work of the process gets its turn, and progress is told. */
-const TURN = 64 * 1024 * 1024;
+export interface WriteImageOptions {
+  readonly mode?: number;
+  readonly onProgress?: (written: number) => void;
+  /** Threads that work on the image, this one included; as many as pay if absent. */
+  readonly threads?: number;
+  readonly shape?: RingShape;
+}
 
 /**
  * Writes `layout` to `out` (created with `mode`, whole or not at all). Throws FILE_CHANGED when a file is not as long as
- * it was when the layout was made.
+ * it was when the layout was made, and of several failures the one that comes first in the image.
  */
 export async function writeImage(
   layout: ImageLayout,
   files: FileTree<SiteFile>,
   out: string,
-  options: { readonly mode?: number; readonly onProgress?: (written: number) => void } = {},
+  options: WriteImageOptions = {},
 ): Promise<BuiltImage> {
-  using writer = new ImageWriter(out, options.mode);
-  const ids: string[] = [];
-  let turn = TURN;
-  for (const piece of layout.pieces()) {
-    if (piece.kind === "bytes") writer.bytes(piece.bytes);
-    else if (piece.kind === "zeros") writer.zeros(piece.length);
-    else ids[piece.file] = copyFile(files[piece.file] as SiteFile, writer);
-    if (writer.position < turn) continue;
-    turn = writer.position + TURN;
-    options.onProgress?.(writer.position);
+  const threads = options.threads ?? threadsFor(layout, files);
+  const memory = newRingMemory(options.shape ?? (threads > 1 ? RING_SHAPE : { ...RING_SHAPE, slots: 1 }));
+  using output = new OutputFile(out, options.mode);
+  await using crew = new Crew(memory, output.fd, threads - 1);
+  using sequencer = new Sequencer(layout, files, { memory, output, crew });
+  let told = 0;
+  while (sequencer.work(TURN)) {
+    if (sequencer.position >= told + TELL) options.onProgress?.((told = sequencer.position));
+    // Signals, and whatever else the process does, get their turn.
     await new Promise(setImmediate);
   }
-  const image = writer.finish();
-  const index = files.map(({ path, size }, i) => ({ path, size, id: ids[i] ?? EMPTY_BLOB }));
-  return { ...image, index };
+  output.commit();
+  const index = files.map(({ path, size }, i) => ({ path, size, id: sequencer.ids[i] ?? EMPTY_BLOB }));
+  return { size: layout.size, sha256: sequencer.digest(), index };
 }
 
+/** Bytes between two turns of the rest of the process, and between two words of progress. */
+const TURN = 16 * 1024 * 1024;
+const TELL = 64 * 1024 * 1024;
 /** The git id of the empty blob; empty files have no content piece. */
 const EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
-/** Copies one file into the image and returns its git blob id. */
-function copyFile(file: SiteFile, writer: ImageWriter): string {
-  const hash = createHash("sha1").update(`blob ${file.size}\0`);
-  let fd: number;
-  try {
-    fd = openSync(file.source, "r");
-  } catch (error) {
-    throw ioError(`cannot read ${file.source}`, error);
+/** Opening, reading and closing a small file takes as long as so many bytes of a large one. */
+const FILE_COST = 8 * 1024;
+/** A worker costs some 30 ms to start: less work than this is done sooner without. */
+const WORKER_PAYS = 64 * 1024 * 1024;
+
+function threadsFor(layout: ImageLayout, files: FileTree): number {
+  return availableParallelism() > 1 && layout.size + files.length * FILE_COST > WORKER_PAYS ? 2 : 1;
+}
+
+interface Parts {
+  readonly memory: ReturnType<typeof newRingMemory>;
+  readonly output: OutputFile;
+  readonly crew: Crew;
+}
+
+/** Sees the image through in order, and lends a hand where a stage would have it wait. */
+class Sequencer implements Disposable {
+  readonly ids: string[] = [];
+  readonly #ring: Ring;
+  readonly #hand: Hand;
+  readonly #planner: Planner;
+  readonly #output: OutputFile;
+  readonly #crew: Crew;
+  readonly #hash = createHash("sha256");
+  /** Runs of the image that are planned, hashed, and done with. */
+  #planned = 0;
+  #hashed = 0;
+  #done = 0;
+  #position = 0;
+
+  constructor(layout: ImageLayout, files: FileTree<SiteFile>, { memory, output, crew }: Parts) {
+    this.#ring = new Ring(memory);
+    this.#hand = new Hand(this.#ring, output.fd, { readsLarge: crew.size === 0 });
+    this.#planner = new Planner(layout, files);
+    this.#output = output;
+    this.#crew = crew;
   }
-  try {
-    let left = file.size;
-    while (left > 0) {
-      const room = writer.room();
-      const length = readSync(fd, room, 0, Math.min(room.length, left), null);
-      if (length === 0) throw changed(file, `ends after ${file.size - left} of ${file.size} bytes`);
-      hash.update(room.subarray(0, length));
-      writer.advance(length);
-      left -= length;
+
+  /** Bytes hashed. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Goes on for some `bytes`, or until there is nothing to do for a while; false when the image is written. */
+  work(bytes: number): boolean {
+    const end = this.#position + bytes;
+    while (this.#position < end) {
+      const mark = this.#ring.doneMark();
+      if (this.#release() || this.#plan() || this.#hashNext() || this.#hand.write() || this.#hand.fill()) continue;
+      if (this.#planner.finished && this.#done === this.#planned) return false;
+      if (!this.#ring.waitForDone(mark, PATIENCE)) break;
     }
-    if (readSync(fd, AFTER, 0, 1, null) !== 0) throw changed(file, `is longer than ${file.size} bytes`);
-  } finally {
-    closeSync(fd);
+    this.#crew.check();
+    return true;
   }
-  return hash.digest("hex");
+
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+
+  [Symbol.dispose](): void {
+    this.#hand[Symbol.dispose]();
+  }
+
+  #plan(): boolean {
+    const slot = this.#ring.at(this.#planned);
+    if (this.#planner.finished || this.#planned - this.#done === this.#ring.slots.length) return false;
+    this.#planner.plan(slot);
+    this.#planned++;
+    this.#ring.tellWorkers();
+    return true;
+  }
+
+  #hashNext(): boolean {
+    if (this.#hashed === this.#planned) return false;
+    const slot = this.#ring.at(this.#hashed);
+    if (!slot.isFilled) return this.#look(slot);
+    const bytes = slot.bytes();
+    this.#hash.update(bytes);
+    this.#position += bytes.length;
+    this.#hashed++;
+    return true;
+  }
+
+  /** Frees the oldest slot once it is hashed and written. */
+  #release(): boolean {
+    if (this.#done === this.#hashed) return false;
+    const slot = this.#ring.at(this.#done);
+    if (!slot.isWritten) return this.#look(slot);
+    for (let i = 0; i < slot.tasks; i++) {
+      const result = slot.result(i);
+      if (result) this.ids[result.file] = result.id;
+    }
+    slot.release();
+    this.#ring.advanceTo(++this.#done);
+    return true;
+  }
+
+  /** Throws what became of a slot that has failed. */
+  #look(slot: { readonly failure: string | undefined }): false {
+    const { failure } = slot;
+    if (failure === undefined) return false;
+    throw decodeFailure(failure, (error) => this.#output.failure(error));
+  }
 }
 
-const AFTER = Buffer.alloc(1);
-
-function changed(file: SiteFile, what: string): DeployError {
-  return new DeployError("FILE_CHANGED", `${file.source} changed while it was read: it ${what}`, {
-    hint: "let the build finish before the volume is made",
-  });
-}
+/** Milliseconds to wait for a worker before the rest of the process gets its turn. */
+const PATIENCE = 20;

@@ -1,6 +1,6 @@
 /** What a door does when a signal ends the process: nothing of ours stays behind. */
 import { stopPrograms } from "./exec.ts";
-import { removeTempDirs } from "./files.ts";
+import { removeTemporaries } from "./files.ts";
 
 const endings = new Set<() => void>();
 
@@ -10,9 +10,9 @@ export function atEnd(ending: () => void): () => void {
   return () => endings.delete(ending);
 }
 
-/** Stops guests and programs that we run and removes our temporary directories, keys among them. */
+/** Stops guests and programs that we run and removes our temporary files and directories, keys among them. */
 export function endEverything(): void {
   for (const ending of endings) ending();
   stopPrograms();
-  removeTempDirs();
+  removeTemporaries();
 }

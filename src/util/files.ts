@@ -18,22 +18,32 @@ import type { ByteSource } from "./bytes.ts";
 /** A directory of mode 0700 that is gone when it goes out of scope. */
 export function tempDir(prefix: string, parent: string = tmpdir()): Disposable & { readonly path: string } {
   const dir = mkdtempSync(path.join(parent, `${prefix}-`));
-  openDirs.add(dir);
+  keepTrack(dir);
   return {
     path: dir,
     [Symbol.dispose]() {
       rmSync(dir, { recursive: true, force: true });
-      openDirs.delete(dir);
+      loseTrack(dir);
     },
   };
 }
 
-const openDirs = new Set<string>();
+const temporaries = new Set<string>();
 
-/** Removes every temporary directory that is still open; for the doors, when a signal ends the process. */
-export function removeTempDirs(): void {
-  for (const dir of openDirs) rmSync(dir, { recursive: true, force: true });
-  openDirs.clear();
+/** Has `removeTemporaries` remove this file or directory. */
+export function keepTrack(temporary: string): void {
+  temporaries.add(temporary);
+}
+
+/** `temporary` is gone, or has become what it was made for. */
+export function loseTrack(temporary: string): void {
+  temporaries.delete(temporary);
+}
+
+/** Removes every temporary file and directory that is still there; for the doors, when a signal ends the process. */
+export function removeTemporaries(): void {
+  for (const temporary of temporaries) rmSync(temporary, { recursive: true, force: true });
+  temporaries.clear();
 }
 
 /** Replaces `file` by `content` at once: written beside it, flushed, renamed, and the directory flushed. */

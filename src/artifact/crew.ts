@@ -1,0 +1,43 @@
+/** The worker threads of an image. */
+import { Worker } from "node:worker_threads";
+import type { WorkerTask } from "./image-worker.ts";
+import { Ring, type RingMemory } from "./ring.ts";
+
+/** As built, the worker stands beside the chunk with this code; as source, beside this file. */
+const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
+
+export class Crew implements AsyncDisposable {
+  readonly #ring: Ring;
+  readonly #workers: readonly Worker[];
+  #lost: unknown;
+
+  /** Starts `size` workers; the first is the one that reads large files. */
+  constructor(memory: RingMemory, output: number, size: number) {
+    this.#ring = new Ring(memory);
+    this.#workers = Array.from({ length: size }, (_, i) => {
+      const task: WorkerTask = { memory, readsLarge: i === 0, output };
+      // Nothing is kept for long in a worker; a small nursery keeps its memory small.
+      const worker = new Worker(WORKER, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
+      worker.on("error", (error) => {
+        this.#lost = error;
+        this.#ring.tellSequencer();
+      });
+      return worker;
+    });
+  }
+
+  get size(): number {
+    return this.#workers.length;
+  }
+
+  /** Throws what ended a worker that should not have ended. */
+  check(): void {
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  /** Waits until no worker touches the image any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ring.stop();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}

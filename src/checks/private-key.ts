@@ -9,14 +9,15 @@ export interface FoundKey {
 
 /** RFC 7468 labels, OpenSSH's and OpenPGP's; the body in base64, also with line breaks written as \n in a script. */
 const BLOCK =
-  /-----BEGIN ((?:RSA |DSA |EC |OPENSSH |ENCRYPTED )?PRIVATE KEY|PGP PRIVATE KEY BLOCK)-----([^-]{40,20000})-----END \1-----/g;
+  /-----BEGIN ((?:RSA |DSA |EC |OPENSSH |ENCRYPTED )?PRIVATE KEY|PGP PRIVATE KEY BLOCK)-----([\s\S]{40,20000}?)-----END \1-----/g;
 
 /** The private keys in a piece of text. A placeholder, a key cut short or the words alone are none. */
 export function* findPrivateKeys(text: string): Iterable<FoundKey> {
   for (const match of text.matchAll(BLOCK)) {
     const [, label, body] = match as unknown as [string, string, string];
     const bytes = decodeBody(body);
-    if (bytes !== undefined && isKey(label, bytes)) yield { kind: kindOf(label), at: match.index };
+    if (bytes !== undefined && isKey(label, bytes, body.includes(ENCRYPTED)))
+      yield { kind: kindOf(label), at: match.index };
   }
 }
 
@@ -31,7 +32,7 @@ function kindOf(label: string): string {
 function decodeBody(body: string): Buffer | undefined {
   const lines = body
     .replaceAll(/\\[nrt]|&#(?:10|13|x0?[aAdD]);|<br ?\/?>/g, "\n")
-    .replaceAll(/["'+,\\]/g, "\n")
+    .replaceAll(/["'][\s+,\\]*["']?/g, "\n")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !/^[A-Za-z-]+: /.test(line) && !/^=[A-Za-z0-9+/]{4}$/.test(line));
@@ -39,20 +40,19 @@ function decodeBody(body: string): Buffer | undefined {
   return /^[A-Za-z0-9+/]+={0,2}$/.test(base64) ? Buffer.from(base64, "base64") : undefined;
 }
 
+/** The header line of an encrypted key in the older format (RFC 1421). */
+const ENCRYPTED = "Proc-Type: 4,ENCRYPTED";
 const OPENSSH_MAGIC = "openssh-key-v1\0";
 /** Smaller than any: an Ed25519 key has 48 bytes with its wrapping. */
 const MIN_DER = 40;
 
-function isKey(label: string, bytes: Buffer): boolean {
+function isKey(label: string, bytes: Buffer, isEncrypted: boolean): boolean {
   // An OpenPGP packet: secret key, in the old or the new format (RFC 9580).
   if (label.startsWith("PGP"))
     return [0x94, 0x95, 0x96, 0x97, 0xc5].includes(bytes[0] as number) && bytes.length > MIN_DER;
   if (label.startsWith("OPENSSH")) return isOpenSsh(bytes);
-  // PEM with "Proc-Type: 4,ENCRYPTED" is cipher text: blocks of 8 or 16 bytes without a shape of their own.
-  return (
-    isSequence(bytes) ||
-    (/^(?:RSA|DSA|EC) /.test(label) && bytes.length >= 64 && bytes.length % 8 === 0 && isRandom(bytes))
-  );
+  // Cipher text: blocks of 8 or 16 bytes without a shape of their own.
+  return isEncrypted ? bytes.length >= 64 && bytes.length % 8 === 0 && isRandom(bytes) : isSequence(bytes);
 }
 
 /** DER: a SEQUENCE whose length is exactly what follows, and whose first element is an INTEGER or a SEQUENCE. */

@@ -22,7 +22,7 @@ const severitiesOf = (findings: readonly Finding[]) => findings.map(({ severity 
 async function inChanged(check: Check, site: Files, change: (volume: VolumeArtifact) => VolumeArtifact) {
   await using dir = await tempDir("release");
   const release = await buildRelease(dir.path, { sites: { data: site } });
-  return runChecks([check], subjectOf({ ...release, volumes: release.volumes.map(change) }));
+  return await runChecks([check], subjectOf({ ...release, volumes: release.volumes.map(change) }));
 }
 
 describe("volume-readback", () => {

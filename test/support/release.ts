@@ -104,5 +104,5 @@ export async function findingsOf(
   subject: SubjectSpec = {},
 ): Promise<readonly Finding[]> {
   await using dir: TempDir = await tempDir("release");
-  return runChecks([check], subjectOf(await buildRelease(dir.path, release), subject));
+  return await runChecks([check], subjectOf(await buildRelease(dir.path, release), subject));
 }

@@ -78,13 +78,13 @@ const PURE = [
   /^image\//,
   /^kernel\//,
   /^manifest\//,
-  /^checks\/(?!boot|reproducible)/,
+  /^checks\/(?!boot)/,
   /^inputs\//,
   /^report\//,
   /^(?:plan|errors)\.ts$/,
   /^host\/(?:state|trust)\.ts$/,
   /^destination\/(?:destination|launch\/[a-z0-9]+|readme|git-errors|host-keys)\.ts$/,
-  /^util\/(?:bytes|digest|size|schema|log)\.ts$/,
+  /^util\/(?:bytes|digest|hash-set|literals|log|schema|size)\.ts$/,
 ];
 const PURE_MODULES = new Set(["node:crypto", "node:zlib", "valibot", "yaml"]);
 /** Clocks, randomness and the outside world; doc comments may name them. */

@@ -13,10 +13,19 @@ export interface FileEntry {
 /** Sorted bytewise by path, without duplicates. */
 export type FileTree<E extends FileEntry = FileEntry> = readonly E[];
 
+const CONTROL_OR_SURROGATE = /[\u0000-\u001f\u007f\ud800-\udfff]/;
+
+/** Whether `path` may have a problem; says no, and quickly, of nearly every path there is. */
+function isSuspect(path: string): boolean {
+  if (path === "" || path.startsWith("/") || path.endsWith("/") || path.includes("//")) return true;
+  return path.startsWith(".") || path.includes("/.") || CONTROL_OR_SURROGATE.test(path);
+}
+
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** What is wrong with `path` whatever the format, or undefined. Names end up in an index with one line a file. */
 export function pathProblem(path: string): string | undefined {
+  if (!isSuspect(path)) return undefined;
   if (path === "") return "the empty path names no file";
   if (CONTROL.test(path)) return `${JSON.stringify(path)}: a control character in a name (line break, tab, NUL)`;
   if (!path.isWellFormed()) return `${JSON.stringify(path)}: the name is not valid Unicode`;
@@ -33,23 +42,45 @@ export function pathProblem(path: string): string | undefined {
  */
 export function treeProblems(tree: FileTree): string[] {
   const problems: string[] = [];
-  const files = new Set<string>();
+  let previous: string | undefined;
   for (const { path } of tree) {
     const problem = pathProblem(path);
     if (problem) problems.push(problem);
-    if (files.has(path)) problems.push(`${path}: listed twice`);
-    files.add(path);
+    if (path === previous) problems.push(`${path}: listed twice`);
+    previous = path;
   }
   const reported = new Set<string>();
-  for (const { path } of tree) {
-    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
-      const prefix = path.slice(0, slash);
-      if (!files.has(prefix) || reported.has(prefix)) continue;
-      reported.add(prefix);
-      problems.push(`${prefix}: both a file and the directory of ${path}`);
-    }
+  for (const { directory, path } of directoriesOf(tree)) {
+    if (reported.has(directory) || !includesPath(tree, directory)) continue;
+    reported.add(directory);
+    problems.push(`${directory}: both a file and the directory of ${path}`);
   }
   return problems;
+}
+
+/** Every directory of a sorted tree with a file in it; the same one may come again, but not for every file. */
+function* directoriesOf(tree: FileTree): Generator<{ readonly directory: string; readonly path: string }> {
+  let last = "";
+  for (const { path } of tree) {
+    const end = path.lastIndexOf("/");
+    // The directory is that of the file before, and so are those above it.
+    if (end < 0 || (last.length === end && path.startsWith(last))) continue;
+    last = path.slice(0, end);
+    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
+      yield { directory: path.slice(0, slash), path };
+    }
+  }
+}
+
+/** Whether a sorted tree has a file of this name. */
+function includesPath(tree: FileTree, path: string): boolean {
+  let [from, to] = [0, tree.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (compareBytewise((tree[middle] as FileEntry).path, path) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return tree[from]?.path === path;
 }
 
 /** The entries in image order. */

@@ -245,6 +245,7 @@ function reportSchema() {
       }),
       message: text("What was found, and what was expected."),
       path: text("The file it is about: a path in the site, or of the release."),
+      line: { type: "integer", minimum: 1, description: "The line in that file." },
       hint: text("What to change."),
       broken: { const: true, description: "The check itself failed, so nothing is known of what it looks at." },
     },

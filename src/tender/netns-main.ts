@@ -20,8 +20,11 @@ function main(order: NetnsOrder): void {
   }
   const [program, ...args] = order.argv as [string, ...string[]];
   const tender = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const sockets = new Set<net.Socket>();
   const relay = net.createServer({ allowHalfOpen: true }, (from) => {
     const to = net.connect({ host: order.guest, port: order.port, allowHalfOpen: true });
+    // A guest that is gone does not answer, and its connections would keep us here for seconds.
+    for (const socket of [from, to]) sockets.add(socket.on("close", () => sockets.delete(socket)));
     const drop = () => {
       from.destroy();
       to.destroy();
@@ -35,6 +38,7 @@ function main(order: NetnsOrder): void {
   tender.on("close", (code, signal) => {
     process.exitCode = code ?? (signal === null ? 1 : 128);
     relay.close();
+    for (const socket of sockets) socket.destroy();
     process.stdin.destroy();
   });
   const end = () => {

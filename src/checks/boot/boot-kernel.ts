@@ -26,7 +26,8 @@ export interface Subject {
   /** Arguments of production. */
   readonly production: readonly string[];
   readonly settings: BootSettings;
-  readonly onProgress: (done: number, total: number) => void;
+  /** Told what is being done, in words. */
+  readonly onProgress: (what: string) => void;
 }
 
 type Findings = Pick<BootReport, "ready" | "firstByte" | "figures" | "reason" | "hint"> &
@@ -49,12 +50,15 @@ export async function bootKernel(subject: Subject, request: LaunchRequest): Prom
   let launched: Launched | undefined;
   let found: Findings;
   try {
+    subject.onProgress("preparing");
     launched = await launch(request);
+    subject.onProgress("booting");
     found = await PROBES[settings.probe.kind](launched, subject);
   } catch (error) {
     if (!(error instanceof DeployError)) throw error;
     found = { reason: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
   } finally {
+    subject.onProgress("tearing down");
     await launched?.[Symbol.asyncDispose]();
   }
   const failed = found.reason !== undefined;
@@ -79,6 +83,7 @@ const PROBES = {
 async function bootAndFetch(launched: Launched, { volumes, settings, onProgress }: Subject): Promise<Findings> {
   const endpoint = await whenServing(launched, settings.timeout);
   const ready = Math.round(performance.now() - launched.guest.started);
+  onProgress("fetching");
   const printed = launched.guest.console.bytes;
   using images = openImages(volumes);
   const served = volumes.map(({ format, index }, i) => {
@@ -90,7 +95,7 @@ async function bootAndFetch(launched: Launched, { volumes, settings, onProgress 
     pages,
     images: images.sources,
     stall: settings.timeout,
-    onProgress,
+    onProgress: (done, total) => onProgress(`fetching, ${done} of ${total} pages`),
   });
   const { firstByte, figures, mismatched, mismatches } = outcome;
   const reason = reasonOf(outcome, launched, pages.length) ?? (await floodOf(launched, pages.length, printed));

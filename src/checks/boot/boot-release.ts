@@ -9,8 +9,9 @@ import { readRelease } from "../../release/directory.ts";
 import type { Release } from "../../release/release.ts";
 import { splitWords } from "../../tender/command.ts";
 import type { LaunchRequest } from "../../tender/launch.ts";
+import { findEntry } from "../../tender/netns.ts";
 import type { Block } from "../../tender/tender.ts";
-import { tempDir } from "../../util/files.ts";
+import { openWorkDir } from "../../tender/work-dir.ts";
 import { type Log, silentLog } from "../../util/log.ts";
 import { findProgram } from "../../util/programs.ts";
 import { formatDuration } from "../../util/size.ts";
@@ -34,12 +35,14 @@ export async function bootRelease(request: BootRequest): Promise<readonly BootRe
   const { release, settings, env, log } = request;
   const command = wordsOf(settings.command);
   const machine = thisMachine(env);
-  const choices = release.kernels.map(({ info }) =>
-    chooseTender({ target: info.target, arch: info.arch ?? "unknown" }, settings.tender, command?.[0], machine),
-  );
+  const choices: Choice[] = [];
+  for (const { info } of release.kernels) {
+    const kernel = { target: info.target, arch: info.arch ?? "unknown" };
+    choices.push(await withTap(chooseTender(kernel, settings.tender, command?.[0], machine), env));
+  }
   // Asked for a tender, a release of several kernels is booted by those that suit it; none is a mistake.
   const suits = choices.some(({ kind }) => kind !== "unsuitable");
-  using standIns = tempDir("unikernel-deploy-stand-in");
+  using standIns = openWorkDir();
   const reports: BootReport[] = [];
   for (const [i, choice] of choices.entries()) {
     const subject = subjectOf(request, i, standIns.path);
@@ -79,6 +82,18 @@ function thisMachine(env: NodeJS.ProcessEnv): Machine {
   };
 }
 
+/** Solo5's own tenders need a tap, which only root of some kind can make. */
+async function withTap(choice: Choice, env: NodeJS.ProcessEnv): Promise<Choice> {
+  if (choice.kind !== "boot" || !choice.tender.startsWith("solo5-")) return choice;
+  const entry = await findEntry(env);
+  if ("enter" in entry) return choice;
+  return {
+    kind: "skip",
+    reason: entry.missing,
+    hint: "run as root, or where sudo asks for no password (sudo -n true)",
+  };
+}
+
 function canOpenKvm(): boolean {
   try {
     closeSync(openSync("/dev/kvm", "r+"));
@@ -105,7 +120,7 @@ function subjectOf({ release, settings, secretSizes, log }: BootRequest, i: numb
     memory: settings.memory ?? manifest.launch.memory,
     production: manifest.launch.args,
     settings,
-    onProgress: (done, total) => log.progress(`boot ${path}: ${done} of ${total} pages`),
+    onProgress: (what) => log.progress(`boot ${path}: ${what}`),
   };
 }
 

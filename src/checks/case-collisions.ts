@@ -7,7 +7,7 @@ export const caseCollisions: Check = {
   severity: "error",
   *run({ release }) {
     for (const { name, format, index } of release.volumes) {
-      const onFat = format.name === "fat";
+      const onFat = format.name === "fat" || format.name === "fat32";
       for (const [path, other] of collisions(index.map((entry) => entry.path))) {
         yield onFat
           ? { path, message: `${other} and ${path} are one file on FAT (volume ${name})`, hint: "rename one of them" }

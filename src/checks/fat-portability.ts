@@ -1,11 +1,17 @@
 /**
- * check: fat-portability. Every name of a FAT volume is one that ocaml-fat finds again, and the volume is one it can
- * open. The rules stand apart from the check, so that whoever writes FAT can refuse by them. Pure.
+ * check: fat-portability. A guest finds each file of a FAT volume under its name. Our own writer refuses what this finds,
+ * by the same rules; a volume from elsewhere has not been through it. Pure.
  */
-import type { FileEntry } from "../image/tree.ts";
-import { count, formatSize } from "../util/size.ts";
-import type { Check } from "./check.ts";
+import type { VolumeArtifact } from "../artifact/artifact.ts";
+import { fatNameProblem, type NameRules } from "../image/fat-names.ts";
+import { isSolo5Target } from "../kernel/solo5-releases.ts";
+import type { Release } from "../release/release.ts";
+import { formatSize } from "../util/size.ts";
+import type { Check, Remark } from "./check.ts";
 import { imagePath } from "./contents.ts";
+
+/** By format: whether MirageOS's reader is who reads it. */
+const RULES: Readonly<Record<string, NameRules>> = { fat: { mirage: true }, fat32: { mirage: false } };
 
 export const fatPortability: Check = {
   id: "fat-portability",
@@ -13,77 +19,41 @@ export const fatPortability: Check = {
   severity: "error",
   *run({ release }) {
     for (const volume of release.volumes) {
-      if (volume.format.name !== "fat") continue;
-      for (const { path, message } of fatProblems(volume.index)) {
-        yield {
-          path: path || imagePath(volume),
-          message,
-          hint: "rename or leave out what is listed, or use format: tar, which has no such limits",
-        };
-      }
+      const rules = RULES[volume.format.name];
+      if (rules === undefined) continue;
+      yield* unfindable(volume, rules);
+      if (!rules.mirage) yield* emptyToMirage(volume, release);
     }
   },
 };
 
-export interface FatProblem {
-  /** Empty for one of the volume as a whole. */
-  readonly path: string;
-  readonly message: string;
-}
-
 /** A 32-bit size field. */
 const MAX_FILE = 2 ** 32 - 1;
-/** FAT16 with clusters of 32 KiB: 65,524 of them. */
-const MAX_CONTENT = 65_524 * 32_768;
-const MAX_NAME = 255;
-/** Directory entries of the root, whose size is fixed when the volume is made. */
-const MAX_ROOT_SLOTS = 512;
+const HINT = "rename or leave out what is listed, or use format: tar, which has no such limits";
 
-/** Every reason why a guest would not find these files on a FAT16 volume. */
-export function* fatProblems(files: readonly FileEntry[]): Iterable<FatProblem> {
-  const root = new Set<string>();
-  const checked = new Set<string>();
-  let bytes = 0;
-  for (const { path, size } of files) {
-    const segments = path.split("/");
-    root.add(segments[0] as string);
-    bytes += size;
-    for (const segment of segments) {
-      if (checked.has(segment)) continue;
-      checked.add(segment);
-      const problem = fatNameProblem(segment);
-      if (problem !== undefined) yield { path, message: `${path}: ${problem}` };
+function* unfindable({ index }: VolumeArtifact, rules: NameRules): Iterable<Remark> {
+  const judged = new Map<string, string | undefined>();
+  for (const { path, size } of index) {
+    for (const segment of path.split("/")) {
+      const isNew = !judged.has(segment);
+      const problem = isNew ? fatNameProblem(segment, rules) : judged.get(segment);
+      judged.set(segment, problem);
+      // A directory with a bad name is one finding, not one for each file in it.
+      if (isNew && problem !== undefined) yield { path, message: `${path}: ${problem}`, hint: HINT };
     }
-    if (size > MAX_FILE) yield { path, message: `${path} has ${formatSize(size)}; a file on FAT has less than 4 GiB` };
-  }
-  if (bytes > MAX_CONTENT)
-    yield {
-      path: "",
-      message: `the files have ${formatSize(bytes)}; a FAT16 volume holds at most ${formatSize(MAX_CONTENT)}`,
-    };
-  const slots = [...root].reduce((sum, name) => sum + slotsOf(name), 0);
-  if (slots > MAX_ROOT_SLOTS) {
-    yield {
-      path: "",
-      message: `${count(root.size, "name")} in the root take ${slots} directory entries; there are ${MAX_ROOT_SLOTS}`,
-    };
+    if (size > MAX_FILE) {
+      yield { path, message: `${path} has ${formatSize(size)}; a file on FAT has less than 4 GiB`, hint: HINT };
+    }
   }
 }
 
-/** What is wrong with one segment of a path on FAT, or undefined. */
-export function fatNameProblem(name: string): string | undefined {
-  const shown = JSON.stringify(name);
-  if (!/^[\x20-\x7e]*$/.test(name)) return `${shown} is not plain ASCII, and ocaml-fat reads long names byte by byte`;
-  const odd = /["*:<>?\\|]/.exec(name);
-  if (odd) return `${shown} has a "${odd[0]}", which FAT does not allow`;
-  if (/[. ]$/.test(name)) return `${shown} ends in a dot or a space, which FAT drops`;
-  if (name.length > MAX_NAME) return `${shown.slice(0, 40)}… has ${name.length} characters; FAT takes ${MAX_NAME}`;
-  if (/^\.[A-Z0-9]{1,8}$/.test(name)) return `${shown} is the same to ocaml-fat as ${JSON.stringify(name.slice(1))}`;
-  return undefined;
-}
-
-/** One entry for a short name in upper case; else one more for each 13 characters, and one for ocaml-fat's final NUL. */
-function slotsOf(name: string): number {
-  if (/^[A-Z0-9_-]{1,8}(?:\.[A-Z0-9_-]{1,3})?$/.test(name)) return 1;
-  return 1 + Math.ceil((name.length + 1) / 13);
+/** ocaml-fat knows FAT16 alone: of FAT32 it reads a root without entries, and does not complain. */
+function* emptyToMirage(volume: VolumeArtifact, { kernels }: Release): Iterable<Remark> {
+  if (!kernels.some(({ info }) => info.target !== null && isSolo5Target(info.target))) return;
+  yield {
+    path: imagePath(volume),
+    severity: "warning",
+    message: `volume ${volume.name} is FAT32, in which MirageOS's FAT reader finds no file, without an error`,
+    hint: "use format: fat or tar, unless the guest has another FAT driver",
+  };
 }

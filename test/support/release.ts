@@ -21,6 +21,8 @@ export interface ReleaseSpec {
   readonly kernels?: Readonly<Record<string, Uint8Array>>;
   /** Directories made into volumes, by volume name. */
   readonly sites?: Readonly<Record<string, Files>>;
+  /** Image formats by volume name; tar where none is named. */
+  readonly formats?: Readonly<Record<string, string>>;
   /** Images taken as they are, by volume name. */
   readonly images?: Readonly<Record<string, Uint8Array>>;
   readonly secrets?: readonly string[];
@@ -51,7 +53,7 @@ export async function buildRelease(directory: string, spec: ReleaseSpec): Promis
     const from = join(directory, "sites", name);
     await mkdir(from, { recursive: true });
     await writeTree(from, files);
-    volumes.push(await makeVolume({ name, from, format: "tar" }, volumesAt));
+    volumes.push(await makeVolume({ name, from, format: spec.formats?.[name] ?? "tar" }, volumesAt));
   }
   for (const [name, bytes] of Object.entries(spec.images ?? {})) {
     const file = join(volumesAt, `${name}.img`);

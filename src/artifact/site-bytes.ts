@@ -5,10 +5,10 @@ import { ioError } from "../util/files.ts";
 import type { SiteFile } from "./read-tree.ts";
 
 /**
- * The file in chunks of at most `chunk` bytes, each in a buffer of its own. Throws FILE_CHANGED where it is not as long
+ * The file in chunks, each read into what `room` gives for the bytes that are left. Throws FILE_CHANGED where it is not as long
  * as announced, IO_FAILED where it cannot be read.
  */
-export function* siteBytes(file: SiteFile, chunk: number): Generator<Buffer> {
+export function* siteBytes(file: SiteFile, room: (left: number) => Buffer): Generator<Buffer> {
   let fd: number;
   try {
     fd = openSync(file.source, "r");
@@ -18,8 +18,8 @@ export function* siteBytes(file: SiteFile, chunk: number): Generator<Buffer> {
   try {
     let left = file.size;
     while (left > 0) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunk, left));
-      const length = readSync(fd, buffer, 0, buffer.length, null);
+      const buffer = room(left);
+      const length = readSync(fd, buffer, 0, Math.min(buffer.length, left), null);
       if (length === 0) throw changed(file, `ends after ${file.size - left} of ${file.size} bytes`);
       yield buffer.subarray(0, length);
       left -= length;

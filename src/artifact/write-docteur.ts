@@ -6,12 +6,10 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createDeflate, deflateSync } from "node:zlib";
+import { constants, createDeflate } from "node:zlib";
 import { crc32 } from "../image/crc32.ts";
 import { docteurHeader, nextBlock, PACK_OFFSET } from "../image/docteur.ts";
-import { gitCommit, type GitObject, gitTrees } from "../image/git-objects.ts";
+import { gitCommit, gitId, type GitObject, gitTrees } from "../image/git-objects.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import { OBJECT_TYPE, objectHeader, PACK_HEADER, type PackedObject, packHeader, packIndex } from "../image/pack.ts";
 import type { FileTree } from "../image/tree.ts";
@@ -21,10 +19,10 @@ import type { SiteFile } from "./read-tree.ts";
 import { siteBytes } from "./site-bytes.ts";
 import type { BuiltImage } from "./write-image.ts";
 
-/** Files up to this size are compressed at once; both ways give a stream that depends on the file alone. */
-const AT_ONCE = 4 * 1024 * 1024;
-const CHUNK = 256 * 1024;
-/** After this many bytes of the site the rest of the process gets its turn. */
+/** Bytes of a file in memory. */
+const WINDOW = 1024 * 1024;
+const CHUNK = 64 * 1024;
+/** Bytes of the site between two words of progress. */
 const TURN = 16 * 1024 * 1024;
 
 /** Throws what reading the files or writing the image throws. The tree has to have passed the format's `check`. */
@@ -37,47 +35,95 @@ export async function writeDocteur(
   using directory = tempDir(`.${path.basename(out)}`, path.dirname(out));
   using scratch = new Scratch(path.join(directory.path, "objects"));
   const index: IndexEntry[] = [];
+  const packer = new Packer(scratch);
   let done = 0;
   let turn = TURN;
   for (const file of files) {
-    const id = file.size <= AT_ONCE ? addAtOnce(scratch, file) : await addStreaming(scratch, file);
+    const id = await packer.file(file);
     index.push({ path: file.path, size: file.size, id });
     done += file.size;
     if (done < turn) continue;
     turn = done + TURN;
     options.onProgress?.(done);
-    await new Promise(setImmediate);
   }
   const trees = gitTrees(index);
   const commit = gitCommit((trees.at(-1) as GitObject).id);
-  for (const tree of trees) scratch.add("tree", tree);
-  scratch.add("commit", commit);
+  for (const tree of trees) await packer.add("tree", tree);
+  await packer.add("commit", commit);
   const image = assemble(scratch, commit.id, new ImageWriter(out, options.mode));
   return { ...image, index };
 }
 
-function addAtOnce(scratch: Scratch, file: SiteFile): string {
-  const bytes = Buffer.concat([...siteBytes(file, AT_ONCE)]);
-  const id = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-  if (!scratch.has(id)) scratch.add("blob", { id, bytes });
-  return id;
+/** Objects as they come, small files through one buffer and everything through one compressor. */
+class Packer {
+  readonly #scratch: Scratch;
+  readonly #deflater = new Deflater();
+  readonly #buffer = Buffer.allocUnsafe(WINDOW);
+
+  constructor(scratch: Scratch) {
+    this.#scratch = scratch;
+  }
+
+  /** Adds the content of a file unless it is there already; its git blob id. */
+  async file(file: SiteFile): Promise<string> {
+    return file.size <= WINDOW ? this.#small(file) : this.#large(file);
+  }
+
+  async add(type: keyof typeof OBJECT_TYPE, { id, bytes }: GitObject): Promise<void> {
+    if (this.#scratch.has(id)) return;
+    const object = this.#scratch.begin(type, bytes.length);
+    await this.#deflater.run([bytes], (chunk) => object.write(chunk));
+    object.end(id);
+  }
+
+  async #small(file: SiteFile): Promise<string> {
+    let length = 0;
+    for (const chunk of siteBytes(file, () => this.#buffer.subarray(length))) length += chunk.length;
+    const bytes = this.#buffer.subarray(0, length);
+    const id = gitId("blob", bytes);
+    await this.add("blob", { id, bytes });
+    return id;
+  }
+
+  /** Nobody knows whether the content is new before all of it was read: if it is not, the object is dropped again. */
+  async #large(file: SiteFile): Promise<string> {
+    const hash = createHash("sha1").update(`blob ${file.size}\0`);
+    const object = this.#scratch.begin("blob", file.size);
+    const hashed = function* (chunks: Iterable<Buffer>) {
+      for (const chunk of chunks) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    };
+    await this.#deflater.run(hashed(siteBytes(file, () => this.#buffer)), (chunk) => object.write(chunk));
+    const id = hash.digest("hex");
+    object.end(id);
+    return id;
+  }
 }
 
-async function addStreaming(scratch: Scratch, file: SiteFile): Promise<string> {
-  const hash = createHash("sha1").update(`blob ${file.size}\0`);
-  const object = scratch.begin("blob", file.size);
-  const read = function* () {
-    for (const chunk of siteBytes(file, CHUNK)) {
-      hash.update(chunk);
-      yield chunk;
+/** One zlib state for all streams: making one for each file would cost more memory than the files. */
+class Deflater {
+  readonly #deflate = createDeflate({ chunkSize: CHUNK });
+  #take: (chunk: Buffer) => void = () => {};
+
+  constructor() {
+    this.#deflate.on("data", (chunk: Buffer) => this.#take(chunk));
+  }
+
+  /** Compresses `chunks` to one stream; a chunk is done with when the next is asked for. */
+  async run(chunks: Iterable<Buffer>, take: (chunk: Buffer) => void): Promise<void> {
+    this.#take = take;
+    for (const chunk of chunks) {
+      await new Promise<void>((resolve, reject) => {
+        this.#deflate.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
     }
-  };
-  await pipeline(Readable.from(read(), { objectMode: false }), createDeflate({ chunkSize: CHUNK }), async (stream) => {
-    for await (const chunk of stream as AsyncIterable<Buffer>) object.write(chunk);
-  });
-  const id = hash.digest("hex");
-  object.end(id);
-  return id;
+    await new Promise<void>((resolve) => {
+      this.#deflate.flush(constants.Z_FINISH, resolve);
+    });
+    this.#deflate.reset();
+  }
 }
 
 /** The objects of the pack one after the other, without the pack's header. */
@@ -100,12 +146,6 @@ class Scratch implements Disposable {
 
   has(id: string): boolean {
     return this.#ids.has(id);
-  }
-
-  add(type: keyof typeof OBJECT_TYPE, { id, bytes }: GitObject): void {
-    const object = this.begin(type, bytes.length);
-    object.write(deflateSync(bytes));
-    object.end(id);
   }
 
   /** An object whose id is known when its bytes are. */

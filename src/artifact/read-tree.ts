@@ -65,6 +65,23 @@ function rootOf(directory: string): string {
   });
 }
 
+/** A file under the name that it has in the volume. Of many files, the places of all are more text than is worth keeping. */
+class FoundFile implements SiteFile {
+  readonly path: string;
+  readonly size: number;
+  readonly #directory: string;
+
+  constructor(path: string, size: number, directory: string) {
+    this.path = path;
+    this.size = size;
+    this.#directory = directory;
+  }
+
+  get source(): string {
+    return `${this.#directory}/${this.path.slice(this.path.lastIndexOf("/") + 1)}`;
+  }
+}
+
 class Walk {
   readonly root: string;
   readonly files: SiteFile[] = [];
@@ -93,18 +110,20 @@ class Walk {
       const source = `${directory}/${entry.name}`;
       if (entry.name.includes("\ufffd") && !namedExactly(directory, entry.name)) {
         this.problems.push(`${JSON.stringify(name)}: the name is not UTF-8, no link on a page can name it`);
-      } else if (entry.isFile()) this.file(name, source);
+      } else if (entry.isFile()) this.file(name, source, directory);
       else if (entry.isDirectory()) this.directory(source, `${name}/`, [...parents, source]);
       else if (entry.isSymbolicLink()) this.link(name, source, parents);
       else this.problems.push(`${name}: a ${kindOf(entry)}, which no volume can hold`);
     }
   }
 
-  file(name: string, source: string): void {
+  /** `directory` where the file has there the name that it has in the volume. */
+  file(name: string, source: string, directory?: string): void {
     const problem = pathProblem(name);
     if (problem) this.problems.push(problem);
     const stat = statSync(source, { throwIfNoEntry: false });
     if (!stat?.isFile()) this.problems.push(`${name}: vanished while the site was read`);
+    else if (directory !== undefined) this.files.push(new FoundFile(name, stat.size, directory));
     else this.files.push({ path: name, size: stat.size, source });
   }
 

@@ -7,7 +7,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import path, { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { encodeManifest } from "../../src/manifest/manifest.ts";
 import { writeRelease } from "../../src/release/directory.ts";
@@ -87,7 +87,7 @@ async function killOnce(
   round: number,
 ): Promise<KillRow> {
   const { tender, release, env } = subject;
-  const before = hostState();
+  const before = taps();
   mkdirSync(tmp);
   const cli = join(import.meta.dirname, "../../src/cli.ts");
   const argv = ["--import", AS_ON_A_TERMINAL, cli, "check", "--release", release, "--boot", tender];
@@ -118,25 +118,24 @@ function reached(child: ChildProcess, phase: Phase): Promise<void> {
   });
 }
 
-/** What a run may not add to: network interfaces and loop devices of the host. */
-function hostState(): ReadonlySet<string> {
-  const links = readdirSync("/sys/class/net").map((name) => `interface ${name}`);
-  const loops = readdirSync("/sys/block").filter((name) => loopFile(name) !== undefined);
-  return new Set([...links, ...loops.map((name) => `loop device ${name}`)]);
-}
-
-function loopFile(name: string): string | undefined {
-  try {
-    return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8");
-  } catch {
-    return undefined;
-  }
+/** Taps of the host, which a run may not add to. */
+function taps(): ReadonlySet<string> {
+  return new Set(readdirSync("/sys/class/net").filter((name) => name.startsWith("tap")));
 }
 
 function leftovers(tmp: string, before: ReadonlySet<string>): string[] {
   const files = readdirSync(tmp).map((name) => `file ${name}`);
-  const host = [...hostState()].filter((thing) => !before.has(thing));
-  return [...files, ...host, ...processesOf(tmp)];
+  const interfaces = [...taps()].filter((name) => !before.has(name)).map((name) => `interface ${name}`);
+  const loops = readdirSync("/sys/block").filter((name) => backingFile(name).startsWith(path.dirname(tmp)));
+  return [...files, ...interfaces, ...loops.map((name) => `loop device ${name}`), ...processesOf(tmp)];
+}
+
+function backingFile(device: string): string {
+  try {
+    return readFileSync(`/sys/block/${device}/loop/backing_file`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Processes that have the run's directory in their command line, environment or as their working directory. */

@@ -1,10 +1,12 @@
 /**
  * A stand-in for the few operations of GitHub's REST API that this project uses: comments live in memory, commits in a
- * real git repository. Any other operation is answered 501 and recorded, so that a test notices.
+ * real git repository. Any other operation is answered 501 and recorded, so that a test notices. Every request and every
+ * answer is checked against GitHub's own description of its API.
  */
 import type { IncomingMessage } from "node:http";
 import { compare } from "./compare.ts";
 import { readBody, sendJson, serve } from "./http.ts";
+import { answerProblems, completed, requestProblems } from "./openapi.ts";
 
 /** A request as the API saw it. */
 export interface RestRequest {
@@ -32,7 +34,20 @@ export interface RestRepository {
   readonly private?: boolean;
   /** The git repository (its git directory or checkout) that answers questions about commits. */
   readonly git?: string;
+  readonly pulls?: readonly RestPull[];
 }
+
+/** A pull request. */
+export interface RestPull {
+  readonly number: number;
+  readonly state: "open" | "closed";
+  /** owner:branch */
+  readonly head: string;
+  readonly sha: string;
+}
+
+/** What a token may do. */
+export type Grants = Readonly<Record<string, "read" | "write">>;
 
 /** A comment on an issue or a pull request. */
 export interface RestComment {
@@ -47,7 +62,10 @@ export interface RestComment {
 
 /** What `githubRest` is given. */
 export interface GithubRestOptions {
+  /** A token that may do anything. */
   readonly token: string;
+  /** What any other token may do; undefined for one that nobody gave out. */
+  readonly grants?: (token: string) => Grants | undefined;
   /** By full name, e.g. `owner/site`. */
   readonly repositories: Readonly<Record<string, RestRepository>>;
   /** Whose token it is; `github-actions[bot]` if absent. */
@@ -61,6 +79,8 @@ export interface GithubRest extends AsyncDisposable {
   /** What GITHUB_API_URL is set to. */
   readonly url: string;
   readonly requests: readonly RestRequest[];
+  /** Where a request or an answer is not as GitHub describes it. */
+  readonly problems: readonly string[];
   /** All comments, oldest first. */
   readonly comments: readonly RestComment[];
   /** Add a comment without a request, by somebody else if `user` says so. */
@@ -70,6 +90,7 @@ export interface GithubRest extends AsyncDisposable {
 /** Start an API: `await using api = await githubRest({ token, repositories: { "owner/site": {} } })`. */
 export async function githubRest(options: GithubRestOptions): Promise<GithubRest> {
   const requests: RestRequest[] = [];
+  const problems: string[] = [];
   const comments = new Comments(options.user ?? "github-actions[bot]");
   const loopback = await serve(async (request, response) => {
     const url = new URL(request.url ?? "/", loopback.url);
@@ -77,28 +98,42 @@ export async function githubRest(options: GithubRestOptions): Promise<GithubRest
     const record = await recordOf(request, url, route);
     requests.push(record);
     const answer = async (): Promise<RestAnswer> => {
-      if (!isAuthorized(request, options.token)) return failure(401, "Bad credentials");
+      const grants = grantsOf(request, options);
+      if (!grants) return failure(401, "Bad credentials");
       if (!route) return failure(501, `Not simulated: ${record.method} ${record.path}`);
+      if (!isGranted(route, grants)) return failure(403, "Resource not accessible by integration");
       const fullName = `${route.values["owner"]}/${route.values["repo"]}`;
       const repository = options.repositories[fullName];
       if (!repository) return failure(404, "Not Found");
       const values = route.values;
       return await route.handle({ url, values, body: record.body, fullName, repository, comments, base: loopback.url });
     };
-    const { status, body, headers } = options.fault?.(record) ?? (await answer());
+    if (route) problems.push(...requestProblems(route.operation, record.query, record.body));
+    else problems.push(`not simulated: ${record.method} ${record.path}`);
+    const { status, body: said, headers } = options.fault?.(record) ?? (await answer());
+    const body = route && status < 300 ? completed(route.operation, status, said) : said;
+    if (route) problems.push(...answerProblems(route.operation, status, body));
     sendJson(response, status, body, { "x-github-request-id": String(requests.length), ...headers });
   });
   return {
     url: loopback.url,
     requests,
+    problems,
     comments: comments.all,
     addComment: (comment) => comments.add(comment),
     [Symbol.asyncDispose]: () => loopback[Symbol.asyncDispose](),
   };
 }
 
-function isAuthorized(request: IncomingMessage, token: string): boolean {
-  return /^(?:bearer|token) (\S+)$/i.exec(request.headers.authorization ?? "")?.[1] === token;
+/** Undefined for a token that is none. */
+function grantsOf(request: IncomingMessage, options: GithubRestOptions): Grants | "all" | undefined {
+  const token = /^(?:bearer|token) (\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  return token === options.token ? "all" : options.grants?.(token ?? "");
+}
+
+function isGranted({ method, permissions }: Route, grants: Grants | "all"): boolean {
+  if (grants === "all" || permissions === undefined) return true;
+  return permissions.some((name) => grants[name] === "write" || (grants[name] === "read" && method === "GET"));
 }
 
 async function recordOf(request: IncomingMessage, url: URL, route: FoundRoute | undefined): Promise<RestRequest> {
@@ -132,6 +167,8 @@ interface Route {
   /** `{name}` stands for one segment, `{name...}` for all the rest. */
   readonly pattern: string;
   readonly operation: string;
+  /** One of these is enough; any token will do if absent. */
+  readonly permissions?: readonly string[];
   handle(question: Question): RestAnswer | Promise<RestAnswer>;
 }
 
@@ -147,18 +184,21 @@ const ROUTES: readonly Route[] = [
     method: "GET",
     pattern: `${REPOSITORY}/issues/{issue}/comments`,
     operation: "issues/list-comments",
+    permissions: ["issues", "pull-requests"],
     handle: listComments,
   },
   {
     method: "POST",
     pattern: `${REPOSITORY}/issues/{issue}/comments`,
     operation: "issues/create-comment",
+    permissions: ["issues", "pull-requests"],
     handle: createComment,
   },
   {
     method: "PATCH",
     pattern: `${REPOSITORY}/issues/comments/{comment}`,
     operation: "issues/update-comment",
+    permissions: ["issues", "pull-requests"],
     handle: updateComment,
   },
   {
@@ -166,6 +206,13 @@ const ROUTES: readonly Route[] = [
     pattern: `${REPOSITORY}/compare/{basehead...}`,
     operation: "repos/compare-commits-with-basehead",
     handle: compareCommits,
+  },
+  {
+    method: "GET",
+    pattern: `${REPOSITORY}/pulls`,
+    operation: "pulls/list",
+    permissions: ["pull-requests"],
+    handle: listPulls,
   },
 ];
 
@@ -198,6 +245,19 @@ function getRepository({ fullName, repository, base }: Question): RestAnswer {
       url: `${base}/repos/${fullName}`,
     },
   };
+}
+
+function listPulls({ repository, url }: Question): RestAnswer {
+  const head = url.searchParams.get("head");
+  const state = url.searchParams.get("state") ?? "open";
+  const pulls = (repository.pulls ?? []).filter(
+    (pull) => (head === null || pull.head === head) && (state === "all" || pull.state === state),
+  );
+  const { items, headers } = page(pulls, url);
+  const document = ({ number, state: now, head: label, sha }: RestPull) => {
+    return { number, state: now, head: { label, ref: label.split(":")[1], sha } };
+  };
+  return { status: 200, body: items.map(document), headers };
 }
 
 class Comments {

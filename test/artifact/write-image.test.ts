@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { appendFileSync, readFileSync, statSync } from "node:fs";
+import { mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { readSite } from "../../src/artifact/read-tree.ts";
+import type { RingShape } from "../../src/artifact/ring.ts";
+import { writeImage, type WriteImageOptions } from "../../src/artifact/write-image.ts";
+import { tar } from "../../src/image/tar.ts";
+import { CLI } from "../support/project.ts";
+import { output, run } from "../support/process.ts";
+import { tempDir, writeTree } from "../support/temp.ts";
+
+/** Small enough that files are divided, that slots fill up in each of the three ways, and that the ring goes round. */
+const SHAPES: readonly RingShape[] = [
+  { slots: 1, slotBytes: 512, slotTasks: 1 },
+  { slots: 2, slotBytes: 1000, slotTasks: 3 },
+  { slots: 3, slotBytes: 4096, slotTasks: 2 },
+  { slots: 5, slotBytes: 70_000, slotTasks: 100 },
+];
+
+/** Sizes on both sides of every boundary there is: blocks, slots, several slots. */
+const SIZES = [0, 1, 511, 512, 513, 999, 1000, 1001, 4095, 4096, 4097, 8192, 69_999, 70_000, 70_001, 300_000];
+
+async function mixedSite(directory: string): Promise<void> {
+  const files: Record<string, string> = {};
+  for (const [i, size] of SIZES.entries()) {
+    files[`${String(i).padStart(2, "0")}/of-${size}.bin`] = String.fromCharCode(97 + i).repeat(size);
+    files[`again/${i}-ü.bin`] = `${i}`.repeat(size).slice(0, size);
+  }
+  await writeTree(directory, files);
+}
+
+async function image(directory: string, out: string, options: WriteImageOptions = {}) {
+  const site = readSite(directory);
+  return writeImage(tar.layout(site.files), site.files, out, options);
+}
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+describe("writeImage", () => {
+  test("gives the same bytes and ids with any number of threads and any shape of the ring", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    const expected = await image(site, out, { threads: 1 });
+    const bytes = await readFile(out);
+    assert.equal(expected.sha256, sha256(bytes));
+    assert.equal(expected.size, bytes.length);
+    for (const threads of [1, 2, 3]) {
+      for (const shape of SHAPES) {
+        assert.deepEqual(await image(site, out, { threads, shape }), expected, JSON.stringify({ threads, shape }));
+        assert.ok(bytes.equals(await readFile(out)), JSON.stringify({ threads, shape }));
+      }
+    }
+  });
+
+  test("gives every file the id that git gives it, and bytes that GNU tar reads", async () => {
+    const name = fc.stringMatching(/^[a-zA-Z0-9_ äß€😀-]{1,12}$/u).filter((text) => text.trim() === text);
+    const content = fc.uint8Array({ maxLength: 3000 });
+    const tree = fc.dictionary(
+      fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(".d/")),
+      content,
+      {
+        minKeys: 1,
+        maxKeys: 12,
+      },
+    );
+    await fc.assert(
+      fc.asyncProperty(tree, fc.constantFrom(...SHAPES), fc.constantFrom(1, 2), async (files, shape, threads) => {
+        await using directory = await tempDir("image");
+        const [site, out, back] = [directory.join("site"), directory.join("image"), directory.join("back")];
+        for (const [file, bytes] of Object.entries(files)) {
+          await mkdir(path.dirname(path.join(site, file)), { recursive: true });
+          await writeFile(path.join(site, file), bytes);
+        }
+        const { index } = await image(site, out, { shape, threads });
+        const paths = index.map((entry) => path.join(site, entry.path));
+        const ids = await output("git", ["hash-object", "--no-filters", "--", ...paths]);
+        assert.deepEqual(
+          index.map(({ id }) => id),
+          ids.split("\n"),
+        );
+        await mkdir(back);
+        await output("tar", ["-xf", out, "-C", back]);
+        await output("diff", ["--recursive", site, back]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("of several threads or one, the first failure in the image is told", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    const { files } = readSite(site);
+    const layout = tar.layout(files);
+    await rm(path.join(site, "05/of-999.bin"));
+    await rm(path.join(site, "again/3-ü.bin"));
+    for (const threads of [1, 2]) {
+      for (const shape of SHAPES) {
+        await assert.rejects(writeImage(layout, files, out, { threads, shape }), {
+          code: "IO_FAILED",
+          message: /05\/of-999\.bin/,
+        });
+      }
+    }
+    assert.deepEqual((await readdir(directory.path)).sort(), ["site"]);
+  });
+
+  const changes: readonly (readonly [string, (file: string) => void | Promise<void>, RegExp])[] = [
+    ["grown by one byte", (file) => appendFileSync(file, "x"), /is longer than/],
+    ["cut by one byte", (file) => truncate(file, statSync(file).size - 1), /ends after \d+ of \d+ bytes/],
+    ["emptied", (file) => truncate(file, 0), /ends after 0 of \d+ bytes/],
+  ];
+  for (const [what, change, message] of changes) {
+    test(`a file that was ${what} since is an error and leaves nothing`, async () => {
+      for (const size of [1, 4096, 70_001, 300_000]) {
+        await using directory = await tempDir("image");
+        const [site, out] = [directory.join("site"), directory.join("image")];
+        await mixedSite(site);
+        const { files } = readSite(site);
+        const file = path.join(site, `${String(SIZES.indexOf(size)).padStart(2, "0")}/of-${size}.bin`);
+        await change(file);
+        for (const threads of [1, 2]) {
+          const shape = SHAPES[2] as RingShape;
+          await assert.rejects(writeImage(tar.layout(files), files, out, { threads, shape }), {
+            code: "FILE_CHANGED",
+            message,
+          });
+        }
+        assert.deepEqual(await readdir(directory.path), ["site"]);
+      }
+    });
+  }
+
+  test("leaves an image that is there alone until the new one is whole", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    const { files } = readSite(site);
+    await writeFile(out, "the image before");
+    await truncate(path.join(site, "10/of-4097.bin"), 1);
+    await assert.rejects(writeImage(tar.layout(files), files, out), { code: "FILE_CHANGED" });
+    assert.equal(await readFile(out, "utf8"), "the image before");
+  });
+
+  test("refuses a layout whose pieces are not as long as it says", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    const { files } = readSite(site);
+    const layout = tar.layout(files);
+    await assert.rejects(writeImage({ ...layout, size: layout.size + 1 }, files, out), /add up to/);
+    assert.deepEqual(await readdir(directory.path), ["site"]);
+  });
+});
+
+/** Mounting takes root, and a kernel that lets us. */
+function canMount(): boolean {
+  const tried = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
+  return tried.status === 0;
+}
+
+describe("image create", () => {
+  test("says that the disk is full, and leaves nothing on it", {
+    skip: canMount() ? false : "needs root",
+  }, async () => {
+    await using directory = await tempDir("image");
+    const [site, full] = [directory.join("site"), directory.join("full")];
+    await mkdir(full);
+    await writeTree(site, { "a.bin": "a".repeat(6_000_000), "b.bin": "b".repeat(6_000_000) });
+    const script = 'mount -t tmpfs -o size=5m none "$1" && shift && "$@"; code=$?; ls -A "$0"; exit $code';
+    const command = [process.execPath, CLI, "image", "create", "--from", site, "--out", path.join(full, "image")];
+    const ran = await run("unshare", ["--mount", "sh", "-c", script, full, full, ...command]);
+    assert.equal(ran.code, 3);
+    assert.match(ran.stderr, /ENOSPC[\s\S]*free some space/);
+    assert.equal(ran.stdout, "");
+  });
+
+  test("leaves nothing when it is told to end", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await sparseFile(path.join(site, "large.bin"), 4 * 1024 ** 3);
+    const child = spawn(process.execPath, [CLI, "image", "create", "--from", site, "--out", out], { stdio: "ignore" });
+    const ended = once(child, "exit");
+    while (!(await readdir(directory.path)).some((name) => name.endsWith(".tmp"))) {
+      assert.equal(child.exitCode, null);
+    }
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [null, "SIGTERM"]);
+    assert.deepEqual(await readdir(directory.path), ["site"]);
+  });
+
+  test("takes no more memory for a large file or for many files", async (t) => {
+    await using directory = await tempDir("image");
+    const [large, many, out] = [directory.join("large"), directory.join("many"), directory.join("image")];
+    await sparseFile(path.join(large, "large.bin"), 200 * 1024 ** 2);
+    const pages: Record<string, string> = {};
+    for (let i = 0; i < 10_000; i++) pages[`${i % 50}/page-${i}.html`] = `page ${i}`;
+    await writeTree(many, pages);
+    for (const site of [large, many]) {
+      // What the program itself writes down at its end: the most memory it ever had.
+      const code = `process.on("exit", () => console.error("peak " + process.resourceUsage().maxRSS));`;
+      const before = `data:text/javascript,${encodeURIComponent(code)}`;
+      const args = ["--import", before, CLI, "image", "create", "--from", site, "--out", out];
+      const ran = await run(process.execPath, args);
+      assert.equal(ran.code, 0, ran.stderr);
+      const peak = Number(/peak (\d+)/.exec(ran.stderr)?.[1]) / 1024;
+      t.diagnostic(`${path.basename(site)}: ${peak.toFixed(0)} MiB`);
+      assert.ok(peak < 150, `${peak} MiB`);
+    }
+    assert.ok(readFileSync(out).length > 10_000 * 1024);
+  });
+});
+
+async function sparseFile(file: string, size: number): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  await using handle = await open(file, "w");
+  await handle.truncate(size);
+}

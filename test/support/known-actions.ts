@@ -1,9 +1,9 @@
 /** Stand-ins for the actions of others that our workflows use, doing what those do as far as our workflows can tell. */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type ArtifactStore, unpack } from "./artifact-store.ts";
-import { git, output } from "./process.ts";
+import { git } from "./process.ts";
 import { ROOT } from "./project.ts";
 
 export const OURS = "unikernel-deploy/unikernel-deploy";
@@ -129,7 +129,6 @@ async function attest(inputs: Inputs, { attestations, permissions, job }: Action
 export async function fakePrograms(directory: string, programs: Readonly<Record<string, string>>): Promise<void> {
   await mkdir(directory, { recursive: true });
   for (const [name, script] of Object.entries(programs)) {
-    const file = path.join(directory, name);
-    await output("install", ["-m", "755", "/dev/stdin", file], { input: `#!/bin/bash\n${script}\n` });
+    await writeFile(path.join(directory, name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
   }
 }

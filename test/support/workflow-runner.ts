@@ -145,7 +145,8 @@ class Run {
   async #runJob(scope: Scope, job: Job, done: ReadonlyMap<string, JobResult>): Promise<JobResult> {
     const { definition } = job;
     const needs = Object.fromEntries(job.needs.map((id) => [id, needOf(done.get(id) as JobResult)]));
-    const permissions = this.#permissions(scope, definition, job.id);
+    const granted = this.#permissions(scope, definition, job.id);
+    const permissions = this.#capped(granted);
     const token = `ghs_${scope.prefix.replace("/", "_")}${job.id}_${tokens++}`;
     const contexts: Contexts = {
       github: this.#github(token),
@@ -164,7 +165,7 @@ class Run {
     const idle = { id: job.id, outputs: {}, permissions, environment: "", steps: [], seen: [], log: "", summary: "" };
     if (!holds(definition["if"], contexts, before)) return finish({ ...idle, result: "skipped" });
     this.#options.beforeJob?.(fullId, this);
-    if (typeof definition["uses"] === "string") return this.#callWorkflow(scope, job, contexts, permissions);
+    if (typeof definition["uses"] === "string") return finish(await this.#callWorkflow(scope, job, contexts, granted));
     this.#options.forge.onToken?.(token, permissions);
     const filled = fillIn(
       { environment: definition["environment"] ?? "", concurrency: definition["concurrency"] ?? "" },
@@ -235,8 +236,13 @@ class Run {
         `Error calling workflow '${prefix}'. The nested job '${id}' is requesting '${name}: ${level}', but is only allowed '${name}: ${granted[name] ?? "none"}'.`,
       );
     }
-    if (!isFork(this.#options)) return wanted;
-    const readable = Object.keys(wanted).filter((name) => name !== "id-token");
+    return wanted;
+  }
+
+  /** What is left of that for a pull request from a fork. */
+  #capped(permissions: Permissions): Permissions {
+    if (!isFork(this.#options)) return permissions;
+    const readable = Object.keys(permissions).filter((name) => name !== "id-token");
     return Object.fromEntries(readable.map((name) => [name, "read"]));
   }
 

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { parse } from "yaml";
 import { ArtifactStore } from "./artifact-store.ts";
-import { type Contexts, fillIn, holds, type Json, type Status } from "./expressions.ts";
+import { asText, type Contexts, fillIn, holds, type Json, type Status } from "./expressions.ts";
 import type { Attestation, KnownRepository, Permissions } from "./known-actions.ts";
 import { OURS } from "./known-actions.ts";
 import { ROOT } from "./project.ts";
@@ -188,10 +188,10 @@ class Run {
         attestations: this.attestations,
       });
     const ran = await this.#inTurn(groupOf(filled.concurrency), work);
-    const outputs = fillIn(definition["outputs"] ?? {}, { ...contexts, steps: ran.stepsContext }) as Record<
-      string,
-      Json
-    >;
+    const filledOutputs = fillIn(definition["outputs"] ?? {}, { ...contexts, steps: ran.stepsContext });
+    const outputs = Object.fromEntries(
+      Object.entries(filledOutputs as Document).map(([name, value]) => [name, asText(value)]),
+    );
     return finish({ ...idle, ...ran, outputs, environment: String(filled.environment) });
   }
 

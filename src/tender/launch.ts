@@ -55,6 +55,8 @@ export interface Launched extends AsyncDisposable {
 
 /** KVM that works lets a guest speak within this time (milliseconds); what is silent for longer is tried without. */
 const KVM_SILENCE = 5000;
+/** sun_path of unix(7) holds 108 bytes with a NUL. */
+const MAX_SOCKET_PATH = 107;
 /** The helper in a namespace gets this long to end its tender (milliseconds). */
 const LEASH = 1500;
 
@@ -129,6 +131,12 @@ async function startSolo5(request: LaunchRequest, work: WorkDir, kind: "hvt" | "
   }));
   const kernel = work.link(request.kernel, "kernel");
   const plan = planSolo5({ ...specOf(request), kernel, blocks, network: { kind: "tap", interfaces: taps } }, { kind });
+  if (Buffer.byteLength(path.join(work.path, "relay.sock")) > MAX_SOCKET_PATH) {
+    throw refuse(
+      `the path of the temporary directory is too long for a socket: ${work.path}`,
+      "set TMPDIR to a shorter one",
+    );
+  }
   const entry = await findEntry(request.env);
   if ("missing" in entry) throw refuse(entry.missing, "run as root, or allow sudo without a password");
   const program = findProgram(plan.argv[0], request.env.PATH) ?? plan.argv[0];

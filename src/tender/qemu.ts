@@ -12,17 +12,25 @@ export interface QemuChoices {
   readonly accel: Accel;
   /** The program; found in PATH by default. */
   readonly program?: string;
+  /** false: nobody is going to talk to qemu itself. */
+  readonly control?: boolean;
 }
 
 /** Slots 0 and 1 of machine pc are its host bridge and ISA bridge; a bus has 32. */
 const FIRST_SLOT = 2;
 const SLOTS = 32;
 
+/** No default devices, which a guest would count among its own; no window; and a guest that resets has ended. */
+const BARE = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
+/** The guest's console is our standard output. Solo5 ends by writing to the exit device. */
+const CONSOLE = ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-device", "isa-debug-exit"];
+const CONTROL = ["-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control"];
+
 /**
  * The command line. File descriptor 3 is to be a connected socket, for QMP: nobody else can reach it, and no file
  * remains of it. Throws LAUNCH_FAILED for a target that qemu does not boot here, or devices that do not match.
  */
-export function planQemu(spec: GuestSpec, { accel, program = QEMU }: QemuChoices): LaunchPlan {
+export function planQemu(spec: GuestSpec, { accel, program = QEMU, control = true }: QemuChoices): LaunchPlan {
   const machine = machineOf(spec, accel);
   return {
     argv: [
@@ -30,11 +38,16 @@ export function planQemu(spec: GuestSpec, { accel, program = QEMU }: QemuChoices
       "-accel",
       accel,
       ...machine.board,
-      ...["-m", String(spec.memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-      ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-device", "isa-debug-exit"],
-      ...["-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control"],
+      "-m",
+      String(spec.memory),
+      ...BARE,
+      ...CONSOLE,
+      ...(control ? CONTROL : []),
       ...machine.devices,
-      ...["-kernel", spec.kernel, "-append", spec.args.map(quoteWord).join(" ")],
+      "-kernel",
+      spec.kernel,
+      "-append",
+      spec.args.map(quoteWord).join(" "),
     ],
     reach: { kind: "qmp" },
   };
@@ -84,7 +97,8 @@ function mmioDevices(spec: GuestSpec): string[] {
   const blocks = spec.devices.length > 0 ? matchBlocks(spec.devices, spec.blocks) : spec.blocks;
   return [
     ...netdev(spec, "net0", spec.devices.find(({ type }) => type === "net")?.name ?? "service", true),
-    ...["-device", "virtio-net-device,netdev=net0"],
+    "-device",
+    "virtio-net-device,netdev=net0",
     ...blocks.flatMap((block, i) => [...blockdev(block, `block${i}`), "-device", `virtio-blk-device,drive=block${i}`]),
   ];
 }
@@ -96,6 +110,11 @@ function netdev({ network, port }: GuestSpec, id: string, device: string, forwar
     if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name))
       throw refuse(`${JSON.stringify(name)} is not the name of a network interface`);
     return ["-netdev", `tap,id=${id},ifname=${name},script=no,downscript=no`];
+  }
+  if (network.kind === "user" && network.forwards) {
+    const forwards = forwarded ? network.forwards : [];
+    const rules = forwards.map((to) => `,hostfwd=tcp:${to.address}:${to.port}-${GUEST_NET.address}:${to.guestPort}`);
+    return ["-netdev", `user,id=${id}${rules.join("")}`];
   }
   // Port 0: the kernel picks one that is free, so no two boots can collide. restrict: the guest reaches nobody.
   const forward = forwarded ? `,hostfwd=tcp:127.0.0.1:0-${GUEST_NET.address}:${port}` : "";

@@ -17,12 +17,20 @@ export interface Block {
 
 /**
  * How the guest gets to a network: qemu's own user network, which touches nothing of the host; taps that exist already,
- * by the guest's device names; or none but the host's own, for kernels that are host executables.
+ * by the guest's device names; or none but the host's own, for kernels that are host executables. With `forwards` the user
+ * network is for good: these ports lead in, and the guest may reach others.
  */
 export type Network =
-  | { readonly kind: "user" }
+  | { readonly kind: "user"; readonly forwards?: readonly Forward[] }
   | { readonly kind: "tap"; readonly interfaces: Readonly<Record<string, string>> }
   | { readonly kind: "host" };
+
+/** A port of this host that leads to one of the guest. */
+export interface Forward {
+  readonly address: string;
+  readonly port: number;
+  readonly guestPort: number;
+}
 
 export interface GuestSpec {
   /** The kernel's file, as an absolute path or relative to the guest's working directory. */

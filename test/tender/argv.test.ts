@@ -27,6 +27,7 @@ const SPEC: GuestSpec = {
   network: { kind: "user" },
   port: 8080,
 };
+const words = (text: string) => text.split(" ");
 const refused = (message: RegExp) => ({ code: "LAUNCH_FAILED", message });
 
 describe("planQemu", () => {
@@ -41,15 +42,18 @@ describe("planQemu", () => {
       });
     assert.deepEqual(argv, [
       "qemu-system-x86_64",
-      ...["-accel", "tcg", "-machine", "pc,acpi=off", "-cpu", "Westmere"],
-      ...["-m", "64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-      ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-device", "isa-debug-exit"],
-      ...["-chardev", "socket,id=control,fd=3", "-mon", "chardev=control,mode=control"],
-      ...["-netdev", "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:8080"],
-      ...["-device", "virtio-net-pci,netdev=net0,addr=0x2,romfile="],
-      ...["-blockdev", raw("block1", "/srv/data.img"), "-device", "virtio-blk-pci,drive=block1,addr=0x3"],
-      ...["-blockdev", raw("block2", "/tmp/a b,c/tls.img"), "-device", "virtio-blk-pci,drive=block2,addr=0x4"],
-      ...["-kernel", "kernel", "-append", '--ipv4=10.0.2.15/24 "--name=a, b"'],
+      ...words("-accel tcg -machine pc,acpi=off -cpu Westmere"),
+      ...words("-m 64 -nodefaults -no-user-config -display none -no-reboot"),
+      ...words("-chardev stdio,id=console,signal=off -serial chardev:console -device isa-debug-exit"),
+      ...words("-chardev socket,id=control,fd=3 -mon chardev=control,mode=control"),
+      ...words("-netdev user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:8080"),
+      ...words("-device virtio-net-pci,netdev=net0,addr=0x2,romfile="),
+      "-blockdev",
+      raw("block1", "/srv/data.img"),
+      ...words("-device virtio-blk-pci,drive=block1,addr=0x3 -blockdev"),
+      raw("block2", "/tmp/a b,c/tls.img"),
+      ...words("-device virtio-blk-pci,drive=block2,addr=0x4 -kernel kernel -append"),
+      '--ipv4=10.0.2.15/24 "--name=a, b"',
     ]);
     assert.deepEqual(reach, { kind: "qmp" });
   });
@@ -99,8 +103,10 @@ describe("planSolo5", () => {
   it("names devices, and separates the guest's arguments", () => {
     assert.deepEqual(planSolo5(spec, { kind: "hvt" }).argv, [
       "solo5-hvt",
-      ...["--mem=64", "--net:service=tap0", "--block:storage=data.img", "--block:tls=tls.img"],
-      ...["--", "kernel", "--ipv4=10.0.2.15/24", "--name=a, b"],
+      ...words(
+        "--mem=64 --net:service=tap0 --block:storage=data.img --block:tls=tls.img -- kernel --ipv4=10.0.2.15/24",
+      ),
+      "--name=a, b",
     ]);
   });
   it("refuses what the tender would misread", () => {
@@ -120,8 +126,8 @@ describe("planUnix and planCommand", () => {
     assert.throws(() => planUnix(SPEC), refused(/this one is for virtio/));
   });
   it("fill in a template, one word each, whatever is in it", () => {
-    const words = ["vmm", "-k{kernel}", "{image:data}", "{image:tls}", "{memory}M", "{port}", "{args}", "{gateway}"];
-    const { argv, reach } = planCommand(SPEC, words, 4321);
+    const template = ["vmm", "-k{kernel}", "{image:data}", "{image:tls}", "{memory}M", "{port}", "{args}", "{gateway}"];
+    const { argv, reach } = planCommand(SPEC, template, 4321);
     const filled = ["vmm", "-kkernel", "/srv/data.img", "/tmp/a b,c/tls.img", "64M", "4321", ...SPEC.args, "10.0.2.2"];
     assert.deepEqual(argv, filled);
     assert.deepEqual(reach, { kind: "printed", port: 4321 });

@@ -4,9 +4,9 @@
  *
  *     node test/tender/kill.ts [RUNS]        60 by default: 12 or more in each phase
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import path, { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { encodeManifest } from "../../src/manifest/manifest.ts";

@@ -15,6 +15,7 @@ const refuse = (...lines) => {
   throw new Refusal(lines.join("\n"));
 };
 
+/** @param {string[]} words */
 function parse(words) {
   const attached = [];
   let memory = 512;
@@ -89,29 +90,18 @@ function checkBlock(name, file) {
   if (size % 512 !== 0) refuse(`${name}: Backing storage size must be block aligned (512 bytes)`);
 }
 
+/** @param {{ attached: { type: string, value: string }[], memory: number, kernel: string, args: string[] }} order */
 function runGuest({ attached, memory, kernel, args }) {
   const value = (type) => attached.find((device) => device.type === type)?.value;
-  const child = spawn(
-    "qemu-system-x86_64",
-    [
-      ...["-accel", "tcg", "-machine", "pc,acpi=off", "-cpu", "Westmere", "-m", `${memory}`, "-nodefaults"],
-      ...["-display", "none", "-serial", "stdio", "-device", "isa-debug-exit", "-no-reboot"],
-      ...[
-        "-netdev",
-        `tap,id=n,ifname=${value("net")},script=no,downscript=no`,
-        "-device",
-        "virtio-net-pci,netdev=n,addr=2,romfile=",
-      ],
-      ...[
-        "-drive",
-        `id=d,if=none,format=raw,readonly=on,file=${value("block")}`,
-        "-device",
-        "virtio-blk-pci,drive=d,addr=3",
-      ],
-      ...["-kernel", kernel, "-append", args.join(" ")],
-    ],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const machine = `-accel tcg -machine pc,acpi=off -cpu Westmere -m ${memory} -nodefaults -display none -no-reboot`;
+  const consoleOut = "-serial stdio -device isa-debug-exit";
+  const net = `-netdev tap,id=n,ifname=${value("net")},script=no,downscript=no -device virtio-net-pci,netdev=n,addr=2,romfile=`;
+  // Names of images have no white space: that was refused.
+  const disk = `-drive id=d,if=none,format=raw,readonly=on,file=${value("block")} -device virtio-blk-pci,drive=d,addr=3`;
+  const words = [machine, consoleOut, net, disk].flatMap((part) => part.split(" "));
+  const child = spawn("qemu-system-x86_64", [...words, "-kernel", kernel, "-append", args.join(" ")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let said = "";
   child.stdout.on("data", (chunk) => {
     process.stdout.write(chunk);

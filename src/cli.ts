@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-/** The command line's door: finds the verb, reads its arguments, runs it, and turns what happened into an exit code. */
-import { fileURLToPath } from "node:url";
-import { findVerb, renderOverview } from "./cli/verbs.ts";
-import { DeployError } from "./errors.ts";
+/**
+ * The command line's door: finds the verb, reads its arguments, runs it, and turns what happened into an exit code. What
+ * it takes for that is loaded where it is used: half of what `--version` would cost otherwise.
+ */
 import type { Command, Io } from "./cli/command.ts";
 
 declare const __VERSION__: string;
@@ -14,6 +14,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+    const { renderOverview } = await import("./cli/verbs.ts");
     process.stdout.write(renderOverview(__VERSION__));
     return first === undefined ? 2 : 0;
   }
@@ -26,8 +27,15 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runVerb(argv: readonly string[], json: boolean, quiet: boolean): Promise<number> {
+  const { findVerb } = await import("./cli/verbs.ts");
+  const { DeployError } = await import("./errors.ts");
   const found = findVerb(argv);
-  if (!found) throw unknownVerb(argv);
+  if (!found) {
+    const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
+    throw new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
+      hint: "unikernel-deploy --help lists the verbs",
+    });
+  }
   const { parseCommand, renderHelp } = await import("./cli/command.ts");
   const command: Command = await found.verb.load();
   const rest = found.rest.map((word) => (word === "-h" ? "--help" : word));
@@ -50,6 +58,7 @@ async function runVerb(argv: readonly string[], json: boolean, quiet: boolean): 
 
 async function openIo(json: boolean, quiet: boolean): Promise<Io> {
   const { terminalLog, writeAll } = await import("./cli/terminal.ts");
+  const { fileURLToPath } = await import("node:url");
   const { silentLog } = await import("./util/log.ts");
   return {
     directory: process.cwd(),
@@ -65,14 +74,8 @@ async function openIo(json: boolean, quiet: boolean): Promise<Io> {
   };
 }
 
-function unknownVerb(argv: readonly string[]): DeployError {
-  const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
-  return new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
-    hint: "unikernel-deploy --help lists the verbs",
-  });
-}
-
 async function reportError(error: unknown, json: boolean): Promise<number> {
+  const { DeployError } = await import("./errors.ts");
   if (!(error instanceof DeployError)) {
     const stack = error instanceof Error ? error.stack : String(error);
     process.stderr.write(

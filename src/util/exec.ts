@@ -50,7 +50,8 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
     new Writable({
       write(chunk: Buffer, _encoding, done) {
         if (options.onStdout) {
-          Promise.resolve(options.onStdout(chunk)).then(() => done(), done);
+          // What the reader throws ends the program and reaches our caller; thrown from here it would end the process.
+          takeChunk(options.onStdout, chunk).then(() => done(), done);
           return;
         }
         kept += chunk.length;
@@ -73,6 +74,10 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
   } finally {
     running.delete(child);
   }
+}
+
+async function takeChunk(take: NonNullable<ExecOptions["onStdout"]>, chunk: Buffer): Promise<void> {
+  await take(chunk);
 }
 
 const running = new Set<ChildProcess>();

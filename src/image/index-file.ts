@@ -27,6 +27,7 @@ export function parseIndex(text: string): IndexEntry[] {
     const [, id, size, path] = match as unknown as [string, string, string, string];
     const problem = pathProblem(path);
     if (problem) throw invalid(i + 1, problem);
+    if (!Number.isSafeInteger(Number(size))) throw invalid(i + 1, `${path}: ${size} bytes`);
     return { id, size: Number(size), path };
   });
 }

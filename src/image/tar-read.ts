@@ -33,8 +33,13 @@ export function detectTar(source: ByteSource): boolean {
   return latin1(block, 257, 5) === "ustar" || (isZero(block) && source.size >= 2 * BLOCK);
 }
 
-/** The regular files, in image order. Directories are skipped; links and other members throw IMAGE_INVALID. */
+/**
+ * The regular files, in image order. Directories are skipped; links and other members throw IMAGE_INVALID, and so do two
+ * files of one name, of which readers serve one or the other, and a file below a file, on which a guest aborts.
+ */
 export function* listTar(source: ByteSource): Generator<ImageEntry> {
+  const files = new Set<string>();
+  const directories = new Set<string>();
   for (const member of walkTar(source)) {
     if (member.type === "5") continue;
     if (member.type !== "0" && member.type !== "7") {
@@ -43,6 +48,15 @@ export function* listTar(source: ByteSource): Generator<ImageEntry> {
     const path = member.path.replace(/^(\.?\/)/, "");
     const problem = pathProblem(path);
     if (problem) throw invalid(member.header, problem);
+    if (files.has(path)) throw invalid(member.header, `${path}: stands twice`);
+    files.add(path);
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
+      const directory = path.slice(0, slash);
+      if (files.has(directory)) throw invalid(member.header, `${directory}: both a file and the directory of ${path}`);
+      if (directories.has(directory)) break;
+      directories.add(directory);
+    }
+    if (directories.has(path)) throw invalid(member.header, `${path}: both a file and a directory`);
     yield { path, size: member.size, offset: member.offset };
   }
 }
@@ -64,7 +78,10 @@ export function* walkTar(source: ByteSource): Generator<TarMember> {
     const size = extensions.size ?? fields.size;
     const body = offset + BLOCK;
     if (body + size > source.size) {
-      throw invalid(offset, `${fields.name}: ${size} bytes announced, ${source.size - body} left in the image`);
+      throw invalid(
+        offset,
+        `${JSON.stringify(fields.name.toString("utf8"))}: ${size} bytes announced, ${source.size - body} left in the image`,
+      );
     }
     if (EXTENSION_TYPES.has(fields.type)) {
       extensions = addExtension(
@@ -75,7 +92,8 @@ export function* walkTar(source: ByteSource): Generator<TarMember> {
         offset,
       );
     } else {
-      const path = extensions.path ?? fields.name;
+      // The name in the header is not looked at where a record gives the path: it is cut, and may be so inside a character.
+      const path = extensions.path ?? text(fields.name, offset);
       yield {
         header: offset,
         path,
@@ -137,20 +155,22 @@ function paxRecords(body: Uint8Array, at: number): Map<string, string> {
   return records;
 }
 
-function readHeader(block: Uint8Array, at: number): { name: string; type: string; size: number } {
+function readHeader(block: Uint8Array, at: number): { name: Buffer; type: string; size: number } {
   let sum = 8 * 0x20;
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += block[i] as number;
   const expected = octal(block, 148, 8, at, "checksum");
   if (sum !== expected) throw invalid(at, `header checksum ${expected.toString(8)}, computed ${sum.toString(8)}`);
-  const name = text(cString(block.subarray(0, 100)), at);
-  const prefix = latin1(block, 257, 5) === "ustar" ? text(cString(block.subarray(345, 500)), at) : "";
+  const name = cString(block.subarray(0, 100));
+  const prefix = latin1(block, 257, 5) === "ustar" ? cString(block.subarray(345, 500)) : new Uint8Array();
   const flag = latin1(block, 156, 1);
   return {
-    name: prefix === "" ? name : `${prefix}/${name}`,
+    name: prefix.length === 0 ? Buffer.from(name) : Buffer.concat([prefix, SLASH, name]),
     type: flag === "\0" ? "0" : flag,
     size: octal(block, 124, 12, at, "size"),
   };
 }
+
+const SLASH = Buffer.from("/");
 
 function octal(block: Uint8Array, offset: number, length: number, at: number, what: string): number {
   const field = latin1(block, offset, length)

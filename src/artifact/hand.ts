@@ -122,7 +122,8 @@ function read(fd: number, data: Buffer, { source, at, length, size, left }: Task
   if (done < length) throw changed(source, `ends after ${size - left - length + done} of ${size} bytes`);
 }
 
-function changed(source: string, what: string): DeployError {
+/** FILE_CHANGED, the same for whoever reads. */
+export function changed(source: string, what: string): DeployError {
   return new DeployError("FILE_CHANGED", `${source} changed while it was read: it ${what}`, {
     hint: "let the build finish before the volume is made",
   });

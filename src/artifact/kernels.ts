@@ -1,9 +1,9 @@
 /** From what the user calls the kernels to kernel artifacts. */
-import { copyFileSync, statSync } from "node:fs";
+import { copyFileSync, type Stats, statSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { inspectKernel } from "../kernel/kernel.ts";
-import { ioError, openFile } from "../util/files.ts";
+import { ioError, isSystemError, openFile } from "../util/files.ts";
 import type { KernelArtifact } from "./artifact.ts";
 import { digestFile } from "./scan-image.ts";
 
@@ -34,13 +34,23 @@ export async function findKernels(patterns: readonly string[], directory: string
 
 async function expand(pattern: string, directory: string): Promise<string[]> {
   const literal = path.resolve(directory, pattern);
-  const stat = statSync(literal, { throwIfNoEntry: false });
+  const stat = statOf(literal);
   if (stat?.isFile()) return [literal];
   if (stat)
     throw new DeployError("KERNEL_UNREADABLE", `${pattern} is not a regular file`, { hint: "a kernel is one file" });
   if (!/[*?[{]/.test(pattern)) return [];
   const { glob } = await import("../util/glob.ts");
   return (await glob(pattern, { cwd: directory, absolute: true, onlyFiles: true })).sort();
+}
+
+/** Undefined where a path leads to nothing, whatever keeps it from leading there. */
+function statOf(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG")) return undefined;
+    throw ioError(`cannot read ${file}`, error);
+  }
 }
 
 function checkNames(files: readonly string[]): void {

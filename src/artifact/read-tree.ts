@@ -54,7 +54,7 @@ function rootOf(directory: string): string {
     const root = realpathSync(directory);
     if (statSync(root).isDirectory()) return root;
   } catch (error) {
-    if (!isSystemError(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
+    if (!isSystemError(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES", "ENAMETOOLONG")) throw error;
     throw new DeployError("SITE_UNREADABLE", `${directory}: no such directory, or not readable`, {
       hint: "name the directory the build writes the site to",
       cause: error,
@@ -82,14 +82,27 @@ class FoundFile implements SiteFile {
   }
 }
 
+/** A site has a handful of linked directories; this many is a few seconds' work. */
+const MAX_LINKED = 10_000;
+
 class Walk {
   readonly root: string;
   readonly files: SiteFile[] = [];
   readonly problems: string[] = [];
   readonly empty: string[] = [];
 
+  #linked = 0;
+
   constructor(root: string) {
     this.root = root;
+  }
+
+  /** Links that lead to directories with links make a site grow without end, though none of them loops. */
+  #countLink(): void {
+    if (++this.#linked <= MAX_LINKED) return;
+    throw new DeployError("SITE_UNREADABLE", `${this.root}: more than ${MAX_LINKED} directories are reached by links`, {
+      hint: "do linked directories hold links to further ones? Each way to a file is a file of the volume",
+    });
   }
 
   /** Collects what is below `directory` (absolute), called `prefix` ("a/b/" or "") in the volume. */
@@ -98,8 +111,7 @@ class Walk {
     try {
       entries = readdirSync(directory, { withFileTypes: true });
     } catch (error) {
-      if (!isSystemError(error, "EACCES", "ENOENT")) throw error;
-      this.problems.push(`${prefix}: cannot be read (${error instanceof Error ? error.message : ""})`);
+      this.problems.push(`${prefix}: cannot be read (${reasonOf(error)})`);
       return;
     }
     // In the order of the image already, or nearly: sorting names within a directory costs little, whole paths a lot.
@@ -121,7 +133,13 @@ class Walk {
   file(name: string, source: string, directory?: string): void {
     const problem = pathProblem(name);
     if (problem) this.problems.push(problem);
-    const stat = statSync(source, { throwIfNoEntry: false });
+    let stat: Stats | undefined;
+    try {
+      stat = statSync(source, { throwIfNoEntry: false });
+    } catch (error) {
+      this.problems.push(`${name}: cannot be read (${reasonOf(error)})`);
+      return;
+    }
     if (!stat?.isFile()) this.problems.push(`${name}: vanished while the site was read`);
     else if (directory !== undefined) this.files.push(new FoundFile(name, stat.size, directory));
     else this.files.push({ path: name, size: stat.size, source });
@@ -132,7 +150,7 @@ class Walk {
     try {
       target = realpathSync(source);
     } catch (error) {
-      if (!isSystemError(error, "ENOENT", "ELOOP", "EACCES", "ENOTDIR")) throw error;
+      if (!isSystemError(error, "ENOENT", "ELOOP", "EACCES", "ENOTDIR", "ENAMETOOLONG")) throw error;
       const loops = isSystemError(error, "ELOOP");
       this.problems.push(`${name}: a symbolic link ${loops ? "that loops" : "to nothing that can be read"}`);
       return;
@@ -146,12 +164,21 @@ class Walk {
     else if (!stat.isDirectory()) this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
     else if (parents.some((parent) => isInside(target, parent))) {
       this.problems.push(`${name}: a symbolic link that loops (to a directory above itself)`);
-    } else this.directory(target, `${name}/`, [...parents, target]);
+    } else {
+      this.#countLink();
+      this.directory(target, `${name}/`, [...parents, target]);
+    }
   }
 }
 
 /** A directory sorts as what the paths of its files begin with. */
 const orderOf = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+
+/** Why the system did not do it; anything else is a fault of ours. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && "syscall" in error && "code" in error) return String(error.code);
+  throw error;
+}
 
 const isInside = (root: string, target: string) => target === root || target.startsWith(root + path.sep);
 

@@ -4,15 +4,17 @@
  * bytes do not depend on the number of threads.
  */
 import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { ImageLayout } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import type { FileTree } from "../image/tree.ts";
 import type { WrittenImage } from "../util/image-writer.ts";
+import { ioError } from "../util/files.ts";
 import { OutputFile } from "../util/output-file.ts";
 import { Crew } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
-import { Hand } from "./hand.ts";
+import { changed, Hand } from "./hand.ts";
 import { Planner } from "./planner.ts";
 import type { SiteFile } from "./read-tree.ts";
 import { newRingMemory, Ring, RING_SHAPE, type RingShape } from "./ring.ts";
@@ -51,16 +53,32 @@ export async function writeImage(
     // Signals, and whatever else the process does, get their turn.
     await new Promise(setImmediate);
   }
+  // Empty files have no piece; whether they still are empty shows when they are read.
+  const index = files.map((file, i) => ({ path: file.path, size: file.size, id: sequencer.ids[i] ?? emptyId(file) }));
   output.commit();
-  const index = files.map(({ path, size }, i) => ({ path, size, id: sequencer.ids[i] ?? EMPTY_BLOB }));
   return { size: layout.size, sha256: sequencer.digest(), index };
 }
 
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
 const TURN = 16 * 1024 * 1024;
 const TELL = 64 * 1024 * 1024;
-/** The git id of the empty blob; empty files have no content piece. */
+/** The git id of the empty blob. */
 const EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+
+/** Throws FILE_CHANGED where there is something in the file by now. */
+function emptyId({ source }: SiteFile): string {
+  try {
+    const fd = openSync(source, "r");
+    try {
+      if (readSync(fd, Buffer.alloc(1)) === 0) return EMPTY_BLOB;
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw ioError(`cannot read ${source}`, error);
+  }
+  throw changed(source, "is longer than 0 bytes");
+}
 
 /** Opening, reading and closing a small file takes as long as so many bytes of a large one. */
 const FILE_COST = 8 * 1024;

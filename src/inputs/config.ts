@@ -16,7 +16,7 @@ export function readConfig(file: ConfigText | undefined, raw: RawInputs, style: 
   const layers: Layer[] = file ? [yamlLayer(file.text, file.name)] : [];
   layers.push(rawLayer(raw, style, layers[0]?.values ?? {}));
   const config = validateLayers(configSchema, layers);
-  const problems = volumeProblems(config, layers);
+  const problems = [...listProblems(layers), ...volumeProblems(config, layers)];
   if (problems.length > 0) throw configError(problems);
   return config;
 }
@@ -24,6 +24,15 @@ export function readConfig(file: ConfigText | undefined, raw: RawInputs, style: 
 /** host.yml; throws CONFIG_INVALID with every mistake and its line. */
 export function readHostConfig(file: ConfigText): HostConfig {
   return validateLayers(hostSchema, [yamlLayer(file.text, file.name)]);
+}
+
+/** To the schema library a list is a map with numbers for keys, and those would be names of volumes. */
+function listProblems(layers: readonly Layer[]): string[] {
+  return layers.flatMap((layer) =>
+    Array.isArray(layer.values.volumes)
+      ? [`${layer.origin(["volumes"])}: volumes: expected a map of names, found a list`]
+      : [],
+  );
 }
 
 /** What the schema of one volume cannot say: a data volume comes from somewhere, a secret one never does. */

@@ -1,6 +1,6 @@
 /** host.yml: what a host follows and how it runs it. schema/host.v1.json is generated from it. Pure. */
 import * as v from "valibot";
-import { duration, memory, releaseName, TENDERS, text } from "./schema.ts";
+import { branch, directory, duration, line, memory, releaseName, TENDERS, text } from "./schema.ts";
 import { VOLUME_NAME } from "../manifest/schema.ts";
 
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}:)?(\d{1,5}):(\d{1,5})$/;
@@ -29,7 +29,7 @@ const launch = v.strictObject({
     ),
     [],
   ),
-  args: v.optional(v.array(v.string())),
+  args: v.optional(v.array(line)),
   command: v.optional(v.pipe(v.array(text), v.minLength(1, "expected a program and its arguments"))),
   accel: v.optional(v.picklist(["auto", "kvm", "tcg"]), "auto"),
   solo5: v.optional(
@@ -61,11 +61,8 @@ export const hostSchema = v.strictObject({
   repository: text,
   target: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a target such as hvt")),
   state: text,
-  branch: v.optional(
-    v.pipe(v.string(), v.regex(/^(?!-)[^\s:~^?*[\\\u0000-\u001f\u007f]+$/, "expected a branch name")),
-    "main",
-  ),
-  path: v.optional(v.string(), ""),
+  branch: v.optional(branch, "main"),
+  path: v.optional(directory, ""),
   arch: v.optional(text),
   "allowed-signers": v.optional(text),
   "revoked-signers": v.optional(text),

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { DeployError } from "../errors.ts";
-import { pathText, type SchemaProblem, schemaProblems } from "../util/schema.ts";
+import { pathText, schemaProblems } from "../util/schema.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -23,14 +23,31 @@ export interface Layer {
  */
 export function validateLayers<S extends v.GenericSchema>(schema: S, layers: readonly Layer[]): v.InferOutput<S> {
   const merged = layers.reduce<unknown>((so, layer) => merge(so, layer.values), {});
-  const problems = layers.flatMap((layer) => layer.problems ?? []);
+  const problems = layers.flatMap((layer) => [...(layer.problems ?? []), ...unusableNames(layer)]);
   const result = v.safeParse(schema, merged);
   if (!result.success) {
     for (const problem of schemaProblems(result.issues))
-      problems.push(`${placeOf(problem, layers)}: ${problem.message}`);
+      problems.push(`${placeOf(problem.path, layers)}: ${problem.message}`);
   }
   if (problems.length > 0 || !result.success) throw configError(problems);
   return result.output;
+}
+
+/** The schema library passes over these keys in silence, so a volume of such a name would be left out. */
+const UNUSABLE = new Set(["__proto__", "constructor", "prototype"]);
+
+function unusableNames(layer: Layer): string[] {
+  const problems: string[] = [];
+  const look = (value: unknown, path: Path): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const key of Object.keys(value)) {
+      const at = [...path, Array.isArray(value) ? Number(key) : key];
+      if (UNUSABLE.has(key)) problems.push(`${placeOf(at, [layer])}: this name cannot be used`);
+      look((value as Record<string, unknown>)[key], at);
+    }
+  };
+  look(layer.values, []);
+  return problems;
 }
 
 /** CONFIG_INVALID with one or more problems. */
@@ -41,10 +58,10 @@ export function configError(problems: readonly string[], hint?: string): DeployE
 }
 
 /** "unikernel.yml:12: volumes.data.format", or just the flag, which names itself. */
-export function placeOf(problem: SchemaProblem, layers: readonly Layer[]): string {
-  const layer = layers.findLast(({ values }) => reaches(values, problem.path)) ?? layers.at(-1);
-  const origin = layer?.origin(problem.path) ?? "";
-  const field = pathText(problem.path);
+export function placeOf(path: Path, layers: readonly Layer[]): string {
+  const layer = layers.findLast(({ values }) => reaches(values, path)) ?? layers.at(-1);
+  const origin = layer?.origin(path) ?? "";
+  const field = pathText(path);
   if (/^--|^input /.test(origin)) return origin;
   return [origin, field].filter((text) => text !== "").join(": ");
 }

@@ -68,7 +68,8 @@ export function rawLayer(raw: RawInputs, style: InputStyle, under: Readonly<Reco
 }
 
 function volumesOf(raw: RawInputs, style: InputStyle, known: readonly string[], problems: string[]) {
-  const volumes: Record<string, Record<string, string>> = {};
+  // Without a prototype, so that a volume called __proto__ is a volume, and refused.
+  const volumes: Record<string, Record<string, string>> = Object.create(null);
   for (const item of raw.data ?? []) {
     const equals = item.indexOf("=");
     const name = equals < 0 ? "data" : item.slice(0, equals);

@@ -7,7 +7,9 @@ import { FORMAT_NAMES } from "../image/formats.ts";
 import { RELEASE_NAME, VOLUME_NAME } from "../manifest/schema.ts";
 import { parseDuration, parseSize } from "../util/size.ts";
 
-export const text = v.pipe(v.string(), v.nonEmpty("expected some text"));
+/** No path, program argument or address can hold a NUL. */
+export const line = v.pipe(v.string(), v.regex(/^[^\0]*$/, "expected text without a NUL"));
+export const text = v.pipe(line, v.nonEmpty("expected some text"));
 const sizeText = v.pipe(
   v.union([v.string(), v.number()]),
   v.check((value) => parseSize(String(value)) !== undefined, "expected a size such as 20MB or 64MiB"),
@@ -146,28 +148,27 @@ const checks = v.strictObject({
   ),
 });
 
+/** What git check-ref-format takes, and that is no option. */
+export const branch = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/,
+    "expected a branch name",
+  ),
+);
+/** A directory of a repository, "" for its root. */
+export const directory = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/,
+    "expected a relative directory",
+  ),
+);
+
 const deploy = v.strictObject({
   repository: v.optional(text),
-  branch: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(
-        /^(?!-)(?!.*(?:\.\.|@\{|\/\/|\.lock(?:\/|$)))[^\s~^:?*[\\\u0000-\u001f\u007f]+(?<![/.])$/,
-        "expected a branch name",
-      ),
-    ),
-    "main",
-  ),
-  path: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(
-        /^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/,
-        "expected a relative directory",
-      ),
-    ),
-    "",
-  ),
+  branch: v.optional(branch, "main"),
+  path: v.optional(directory, ""),
   layout: v.optional(v.picklist(LAYOUTS), "image"),
   history: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(1, "expected 1 or more"))),
 });
@@ -177,7 +178,7 @@ export const configSchema = v.strictObject({
   build: v.optional(text),
   kernels: v.optional(v.array(text), []),
   volumes: v.optional(volumes, {}),
-  launch: v.optional(v.strictObject({ memory: v.optional(memory, 64), args: v.optional(v.array(v.string()), []) }), {}),
+  launch: v.optional(v.strictObject({ memory: v.optional(memory, 64), args: v.optional(v.array(line), []) }), {}),
   checks: v.optional(checks, {}),
   deploy: v.optional(deploy, {}),
 });

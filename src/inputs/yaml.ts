@@ -17,6 +17,7 @@ export function yamlLayer(text: string, file: string): Layer {
   let values: unknown;
   try {
     values = document.toJS();
+    refuseDeep(values);
   } catch (error) {
     return broken(file, [`${file}: ${error instanceof Error ? error.message : String(error)}`]);
   }
@@ -30,6 +31,15 @@ export function yamlLayer(text: string, file: string): Layer {
     values: values as Record<string, unknown>,
     origin: (path) => `${file}${lineAt(positionOf(document.contents, path))}`,
   };
+}
+
+/** No value of ours is nested deeper, and aliases can make one that contains itself. */
+const MAX_DEPTH = 16;
+
+function refuseDeep(value: unknown, depth = 0): void {
+  if (typeof value !== "object" || value === null) return;
+  if (depth === MAX_DEPTH) throw new Error(`values are nested more than ${MAX_DEPTH} deep`);
+  for (const inner of Object.values(value)) refuseDeep(inner, depth + 1);
 }
 
 const broken = (file: string, problems: readonly string[]): Layer => ({ values: {}, origin: () => file, problems });

@@ -24,6 +24,7 @@ export function parseManifest(bytes: Uint8Array | string, where: string): Releas
   } catch (error) {
     throw invalid(where, [`not JSON: ${messageOf(error)}`]);
   }
+  if (isDeep(json, MAX_DEPTH)) throw invalid(where, [`values are nested more than ${MAX_DEPTH} deep`]);
   const foreign = foreignness(json);
   if (foreign) throw invalid(where, [foreign]);
   const result = v.safeParse(manifestSchema, json);
@@ -36,6 +37,14 @@ export function parseManifest(bytes: Uint8Array | string, where: string): Releas
   const problems = crossProblems(result.output);
   if (problems.length > 0) throw invalid(where, problems);
   return result.output;
+}
+
+/** Unknown fields are passed on, so they have to be such that they can be written again: that recurses. */
+const MAX_DEPTH = 64;
+
+function isDeep(value: unknown, left: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return left === 0 || Object.values(value).some((inner) => isDeep(inner, left - 1));
 }
 
 /** Why a document is not of our type and version at all; the rest of the schema then says nothing useful. */
@@ -69,10 +78,9 @@ function crossProblems(manifest: ReleaseManifest): string[] {
     "kernels",
     manifest.kernels.map(({ target, arch }) => `${target} for ${arch}`),
   );
-  unique(
-    "paths",
-    namedFiles(manifest).map(({ path }) => path),
-  );
+  const paths = namedFiles(manifest).map(({ path }) => path);
+  unique("paths", paths);
+  problems.push(...nestedPaths(paths));
   for (const volume of manifest.volumes) {
     if (!isDataVolume(volume) || volume.parts === undefined) continue;
     const sum = volume.parts.reduce((total, { size }) => total + size, 0);
@@ -83,6 +91,18 @@ function crossProblems(manifest: ReleaseManifest): string[] {
     }
   }
   return problems;
+}
+
+/** A file that is also the directory of another: no tree of a repository holds both, and no disk. */
+function nestedPaths(paths: readonly string[]): string[] {
+  const files = new Set(paths);
+  return paths.flatMap((path) => {
+    const outer = path
+      .split("/")
+      .map((_, i, segments) => segments.slice(0, i).join("/"))
+      .find((prefix) => files.has(prefix));
+    return outer === undefined ? [] : [`paths: ${outer}: both a file and the directory of ${path}`];
+  });
 }
 
 function invalid(where: string, problems: readonly string[]): DeployError {

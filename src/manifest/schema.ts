@@ -23,6 +23,12 @@ const safePath = v.pipe(
   ),
 );
 
+/** A kernel's file name: no quoting in a shell, in SHA256SUMS or in a tender's argument. */
+const kernelPath = v.pipe(
+  v.string(),
+  v.regex(/^kernels\/[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/, "expected kernels/ and a name of letters, digits and ._+-"),
+);
+
 /** Names of releases: they become parts of tags, directories and file names. */
 export const RELEASE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 /** Names of volumes: they become file names. */
@@ -53,7 +59,7 @@ const kernel = v.looseObject({
   target: v.nullable(v.picklist(TARGETS)),
   arch: v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,32}$/, "expected an architecture such as x86_64")),
   abiVersion: v.optional(size),
-  path: safePath,
+  path: kernelPath,
   size,
   sha256,
   devices: v.pipe(v.array(device), v.maxLength(MAX_DEVICES, `expected at most ${MAX_DEVICES} devices`)),
@@ -112,7 +118,11 @@ export const manifestSchema = v.looseObject({
     v.pipe(v.number(), v.safeInteger("expected a whole number"), v.minValue(1, "expected 1 or more")),
   ),
   source,
-  kernels: v.pipe(v.array(kernel), v.maxLength(MAX_KERNELS, `expected at most ${MAX_KERNELS} kernels`)),
+  kernels: v.pipe(
+    v.array(kernel),
+    v.minLength(1, "expected at least one kernel"),
+    v.maxLength(MAX_KERNELS, `expected at most ${MAX_KERNELS} kernels`),
+  ),
   volumes: v.pipe(
     v.array(v.union([secretVolume, dataVolume])),
     v.maxLength(MAX_DEVICES, `expected at most ${MAX_DEVICES} volumes`),

@@ -16,10 +16,11 @@ import {
 import path from "node:path";
 import type { KernelArtifact, VolumeArtifact } from "../artifact/artifact.ts";
 import { readKernel } from "../artifact/kernels.ts";
-import { scanImage } from "../artifact/scan-image.ts";
+import { digestFile, scanImage } from "../artifact/scan-image.ts";
 import { DeployError } from "../errors.ts";
-import { formatNamed } from "../image/formats.ts";
-import { encodeIndex, parseIndex } from "../image/index-file.ts";
+import type { ImageFormat } from "../image/format.ts";
+import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
+import { encodeIndex } from "../image/index-file.ts";
 import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ioError } from "../util/files.ts";
@@ -32,7 +33,7 @@ const OURS = new Set([MANIFEST_FILE, "manifest.json.sig", REPORT_FILE, "kernels"
 /** A release directory being made: beside its place until `commit`, gone if that is never reached. */
 export interface Staging extends Disposable {
   readonly directory: string;
-  /** Moves everything to its place, replacing an older release of ours. */
+  /** Moves everything to its place, replacing an older release of ours. Throws OUTPUT_NOT_OURS as stageRelease does. */
   commit(): void;
 }
 
@@ -53,27 +54,47 @@ export function stageRelease(out: string): Staging {
   }
   return {
     directory,
-    commit: () => replaceDirectory(directory, target),
+    commit() {
+      // The user's build ran meanwhile, and may have put something of its own there.
+      refuseForeign(target);
+      replaceDirectory(directory, target);
+    },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 
 function refuseForeign(target: string): void {
-  const stat = statSync(target, { throwIfNoEntry: false });
-  if (!stat) return;
-  if (!stat.isDirectory()) throw notOurs(target, "it is not a directory");
-  const entries = readdirSync(target);
+  const entries = entriesOf(target);
   if (entries.length === 0) return;
   const foreign = entries.filter((name) => !OURS.has(name));
   if (foreign.length > 0) throw notOurs(target, `it holds ${foreign.slice(0, 3).join(", ")}`);
   if (!entries.includes(MANIFEST_FILE)) throw notOurs(target, "it has no manifest.json");
-  try {
-    const { type } = JSON.parse(readFileSync(path.join(target, MANIFEST_FILE), "utf8")) as { type?: unknown };
-    if (type === "unikernel-deploy.release") return;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw ioError(`cannot read ${target}`, error);
+  if (!isManifest(path.join(target, MANIFEST_FILE))) {
+    throw notOurs(target, "its manifest.json is not a release manifest");
   }
-  throw notOurs(target, "its manifest.json is not a release manifest");
+}
+
+function entriesOf(target: string): readonly string[] {
+  try {
+    const stat = statSync(target, { throwIfNoEntry: false });
+    if (!stat) return [];
+    if (!stat.isDirectory()) throw notOurs(target, "it is not a directory");
+    return readdirSync(target);
+  } catch (error) {
+    if (error instanceof DeployError) throw error;
+    throw ioError(`cannot use ${target}`, error);
+  }
+}
+
+/** Whether a file says that it is a release manifest, of whatever version. */
+function isManifest(file: string): boolean {
+  try {
+    const document = JSON.parse(readFileSync(file, "utf8")) as { type?: unknown } | null;
+    return document?.type === "unikernel-deploy.release";
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw ioError(`cannot read ${file}`, error);
+  }
 }
 
 function notOurs(target: string, why: string): DeployError {
@@ -115,18 +136,20 @@ export async function readRelease(directory: string): Promise<Release> {
   for (const volume of manifest.volumes.filter(isDataVolume)) {
     volumes.push(await readManifestVolume(directory, volume, problems));
   }
-  if (problems.length > 0) {
-    throw new DeployError("DIGEST_MISMATCH", `${directory} is not the release its manifest describes`, {
-      problems,
-      hint: "build it again; nothing of it was used",
-    });
-  }
+  if (problems.length > 0) throw mismatch(directory, problems);
   return { manifest, kernels, volumes };
+}
+
+function mismatch(directory: string, problems: readonly string[]): DeployError {
+  return new DeployError("DIGEST_MISMATCH", `${directory} is not the release its manifest describes`, {
+    problems,
+    hint: "build it again; nothing of it was used",
+  });
 }
 
 function readManifestFile(directory: string): ReleaseManifest {
   const file = path.join(directory, MANIFEST_FILE);
-  const stat = statSync(file, { throwIfNoEntry: false });
+  const stat = lstatSync(file, { throwIfNoEntry: false });
   if (!stat?.isFile()) {
     throw new DeployError("RELEASE_INVALID", `${directory} is not a release directory: it has no manifest.json`, {
       hint: "give the directory that build wrote with --out",
@@ -155,8 +178,8 @@ const deviceText = (devices: readonly { name: string; type: string }[]) =>
 async function readManifestVolume(directory: string, volume: DataVolume, problems: string[]): Promise<VolumeArtifact> {
   const name = `volumes/${volume.name}.img`;
   const file = requireFile(directory, name);
-  const format = formatNamed(volume.format);
-  const image = await scanImage(file, format);
+  const format = formatOf(volume);
+  const image = await scanImage(file, format).catch((error: unknown) => damaged(directory, volume, error, problems));
   compare(problems, name, volume, image);
   const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
   if (image.index.length !== volume.files || bytes !== volume.bytes) {
@@ -165,10 +188,33 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
     );
   }
   const indexFile = `volumes/${volume.name}.index`;
-  if (encodeIndex(parseIndex(readFileSync(requireFile(directory, indexFile), "utf8"))) !== encodeIndex(image.index)) {
+  if (!holds(requireFile(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
   return { name: volume.name, file, format, ...image, emptyDirectories: [] };
+}
+
+/** Throws RELEASE_INVALID for a format of a later version. */
+function formatOf({ name, format }: DataVolume): ImageFormat {
+  if ((FORMAT_NAMES as readonly string[]).includes(format)) return formatNamed(format);
+  throw new DeployError("RELEASE_INVALID", `volume ${name} is of format "${format}", which this version cannot read`, {
+    hint: `it reads ${FORMAT_NAMES.join(", ")}; a newer unikernel-deploy may be needed`,
+  });
+}
+
+/** An image that cannot be read: DIGEST_MISMATCH where it is not the one that was built, else IMAGE_INVALID. */
+function damaged(directory: string, volume: DataVolume, error: unknown, problems: string[]): never {
+  if (!(error instanceof DeployError) || error.code !== "IMAGE_INVALID") throw error;
+  const name = `volumes/${volume.name}.img`;
+  compare(problems, name, volume, digestFile(path.join(directory, name)));
+  if (problems.length > 0) throw mismatch(directory, [...problems, `${name}: ${error.message}`]);
+  throw new DeployError("IMAGE_INVALID", `${name}: ${error.message}`, { hint: error.hint, cause: error });
+}
+
+/** Whether a file has exactly this content; a larger one is not read. */
+function holds(file: string, content: string): boolean {
+  const bytes = Buffer.from(content);
+  return statSync(file).size === bytes.length && readFileSync(file).equals(bytes);
 }
 
 interface Measured {
@@ -186,7 +232,8 @@ function compare(problems: string[], name: string, expected: Measured, found: Me
 function requireFile(directory: string, name: string): string {
   const file = path.join(directory, name);
   // A link in a directory that came from another job could point at anything on this machine.
-  if (lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+  const parent = lstatSync(path.dirname(file), { throwIfNoEntry: false });
+  if (parent?.isDirectory() && lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
   throw new DeployError("RELEASE_INVALID", `${directory}: ${name} is missing`, {
     hint: "was the whole release directory carried over?",
   });

@@ -1,0 +1,66 @@
+/** The index beside an image. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { DeployError } from "../../src/errors.ts";
+import { encodeIndex, parseIndex } from "../../src/image/index-file.ts";
+import { pathProblem } from "../../src/image/tree.ts";
+
+const ID = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+const id = fc.stringMatching(/^[0-9a-f]{40}$/);
+const path = fc.string({ unit: "binary", minLength: 1 }).filter((text) => pathProblem(text) === undefined);
+const entry = fc.record({ id, size: fc.maxSafeNat(), path }, { noNullPrototype: true });
+
+describe("the index", () => {
+  it("is read back as it was written", () => {
+    fc.assert(fc.property(fc.array(entry), (entries) => assert.deepEqual(parseIndex(encodeIndex(entries)), entries)));
+  });
+
+  it("is a line a file: blob id, size, path", () => {
+    const entries = [
+      { id: ID, size: 0, path: "empty" },
+      { id: ID, size: 12, path: "a name with spaces" },
+    ];
+    assert.equal(encodeIndex(entries), `${ID} 0 empty\n${ID} 12 a name with spaces\n`);
+    assert.equal(encodeIndex([]), "");
+    assert.deepEqual(parseIndex(""), []);
+  });
+
+  const wrong: readonly (readonly [string, string, string])[] = [
+    ["a last line without an end", `${ID} 0 a`, "index line 1: the last line does not end"],
+    ["a second last line without an end", `${ID} 0 a\n${ID} 0 b`, "index line 2: the last line does not end"],
+    ["an empty line", `${ID} 0 a\n\n${ID} 0 b\n`, "index line 2: "],
+    ["a short id", `abc 0 a\n`, "index line 1: "],
+    ["an id in capitals", `${ID.toUpperCase()} 0 a\n`, "index line 1: "],
+    ["a size with a leading zero", `${ID} 007 a\n`, "index line 1: "],
+    ["a negative size", `${ID} -1 a\n`, "index line 1: "],
+    ["no path", `${ID} 0 \n`, "index line 1: "],
+    ["a path that climbs", `${ID} 0 ok\n${ID} 0 ../a\n`, "index line 2: ../a: "],
+    ["a carriage return", `${ID} 0 a\r\n`, "index line 1: "],
+    ["a size beyond exact numbers", `${ID} 9999999999999999 a\n`, "index line 1: "],
+  ];
+  for (const [name, text, message] of wrong) {
+    it(`refuses ${name}`, () => {
+      assert.throws(
+        () => parseIndex(text),
+        (error) => {
+          assert.ok(error instanceof DeployError && error.code === "MANIFEST_INVALID");
+          assert.ok(error.message.startsWith(message), error.message);
+          return true;
+        },
+      );
+    });
+  }
+
+  it("of any text gives a list or MANIFEST_INVALID", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        try {
+          parseIndex(text);
+        } catch (error) {
+          assert.ok(error instanceof DeployError && error.code === "MANIFEST_INVALID");
+        }
+      }),
+    );
+  });
+});

@@ -25,6 +25,8 @@ export interface Surroundings {
   readonly used: UsedActions;
 }
 
+let documents = 0;
+
 const SEVERITY = ["", "error", "warning", "information", "hint"];
 
 /** What GitHub's own editor service says of a workflow or an action.yml. */
@@ -33,7 +35,9 @@ export async function languageService(file: string, text: string, { root, used }
   const { TextDocument } = await import("vscode-languageserver-textdocument");
   // Inputs of an action by path are not looked at; those of one by name are. The root of a checkout is ours.
   const seen = text.replaceAll(/(\buses: )\.\/(?:\.unikernel-deploy)?(?=\s)/g, `$1${OURS}@v1`);
-  const document = TextDocument.create(pathToFileURL(path.resolve(root, file)).href, "yaml", 1, seen);
+  // The service remembers what it has read by address, whatever is there now.
+  const address = pathToFileURL(`/${documents++}/${file}`).href;
+  const document = TextDocument.create(address, "yaml", 1, seen);
   const diagnostics = await validate(document, {
     fileProvider: {
       async getFileContent(reference) {

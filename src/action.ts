@@ -30,7 +30,7 @@ async function main(): Promise<void> {
 /** One annotation with the code, what happened, and what to do; a stack only for what is a fault of ours. */
 async function fail(error: unknown): Promise<void> {
   if (error instanceof DeployError) {
-    const { renderError } = await import("./report/text.ts");
+    const { renderError } = await import("./report/error-text.ts");
     core.setFailed(renderError(error));
     process.exitCode = error.exitCode;
     return;

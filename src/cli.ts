@@ -83,7 +83,7 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
     );
     return 3;
   }
-  const { renderError } = await import("./report/text.ts");
+  const { renderError } = await import("./report/error-text.ts");
   process.stderr.write(`${renderError(error)}\n`);
   if (json) {
     const { code, message, problems, hint } = error;

@@ -1,6 +1,6 @@
 /** The verb `build`. */
 import { readConfig } from "../inputs/config.ts";
-import { configError } from "../inputs/layers.ts";
+import { configError } from "../inputs/config-error.ts";
 import { flagStyle } from "../inputs/raw.ts";
 import type { Config } from "../inputs/schema.ts";
 import { answerRun } from "./answer.ts";

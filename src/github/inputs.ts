@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import { configError } from "../inputs/layers.ts";
+import { configError } from "../inputs/config-error.ts";
 import type { RawInputs } from "../inputs/raw.ts";
 import { type Event, type Mode, MODES } from "../plan.ts";
 import type { FinishedRun } from "./pull-request.ts";

@@ -6,7 +6,7 @@ import { type Access, openAccess } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
 import { gitDestination } from "../destination/git.ts";
 import { readConfig } from "../inputs/config.ts";
-import { configError } from "../inputs/layers.ts";
+import { configError } from "../inputs/config-error.ts";
 import { actionStyle } from "../inputs/raw.ts";
 import type { Config } from "../inputs/schema.ts";
 import { isDataVolume } from "../manifest/schema.ts";

@@ -1,7 +1,8 @@
 /** From a file's text and raw inputs to a validated configuration. Pure. */
 import { type HostConfig, hostSchema } from "./host.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { configError, type Layer, validateLayers } from "./layers.ts";
+import { configError } from "./config-error.ts";
+import { type Layer, validateLayers } from "./layers.ts";
 import { type InputStyle, type RawInputs, rawLayer } from "./raw.ts";
 import { yamlLayer } from "./yaml.ts";
 

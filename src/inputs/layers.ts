@@ -3,7 +3,7 @@
  * reported at the place the user wrote it. Pure.
  */
 import * as v from "valibot";
-import { DeployError } from "../errors.ts";
+import { configError } from "./config-error.ts";
 import { pathText, schemaProblems } from "../util/schema.ts";
 
 export type Path = readonly (string | number)[];
@@ -48,13 +48,6 @@ function unusableNames(layer: Layer): string[] {
   };
   look(layer.values, []);
   return problems;
-}
-
-/** CONFIG_INVALID with one or more problems. */
-export function configError(problems: readonly string[], hint?: string): DeployError {
-  const title =
-    problems.length === 1 ? "a mistake in the configuration" : `${problems.length} mistakes in the configuration`;
-  return new DeployError("CONFIG_INVALID", title, { problems, hint });
 }
 
 /** "unikernel.yml:12: volumes.data.format", or just the flag, which names itself. */

@@ -1,6 +1,5 @@
 /** A run as text for a terminal or a log. Pure. */
 import type { Finding, Severity } from "../checks/check.ts";
-import type { DeployError } from "../errors.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import { count, formatSize } from "../util/size.ts";
 
@@ -57,17 +56,3 @@ export function renderRelease(manifest: ReleaseManifest): string {
   });
   return [...kernels, ...volumes].join("\n");
 }
-
-/** An error for a person: what happened, every problem, and what to do. */
-export function renderError(error: DeployError): string {
-  const shown = error.problems.slice(0, MAX_PROBLEMS).map((problem) => `  - ${problem}`);
-  const more = error.problems.length - shown.length;
-  return [
-    `error[${error.code}]: ${error.message}`,
-    ...shown,
-    ...(more > 0 ? [`  … and ${more} more`] : []),
-    ...(error.hint ? [`  → ${error.hint}`] : []),
-  ].join("\n");
-}
-
-const MAX_PROBLEMS = 50;

@@ -21,7 +21,7 @@ export const kernelEmbeddedSite: Check = {
     if (site.files.length === 0) return;
     for (const { path, kernel } of kernelsOf(subject)) {
       using source = subject.open(kernel.file);
-      const report = findEmbedded(source, site.files, site.read);
+      const report = findEmbedded(source, site.files, (file, offset, length) => site.read(file, offset, length));
       if (report.total.files > 0) yield describe(path, report);
     }
   },

@@ -15,7 +15,7 @@ export const kernelTarget: Check = {
     for (const { path, kernel } of kernels) {
       yield* unknownTarget(path, kernel);
       yield* otherTarget(path, kernel, wanted);
-      if (solo5 !== undefined) yield* otherAbi(path, kernel, String(solo5));
+      if (typeof solo5 === "string") yield* otherAbi(path, kernel, solo5);
     }
     yield* missingTargets(
       kernels.map(({ kernel }) => kernel),

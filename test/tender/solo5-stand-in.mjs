@@ -8,7 +8,9 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 
-const [kind, ...argv] = process.argv.slice(2);
+const kind = process.argv[2];
+/** @type {string[]} */
+const words = process.argv.slice(3);
 
 class Refusal extends Error {}
 const refuse = (...lines) => {
@@ -98,8 +100,8 @@ function runGuest({ attached, memory, kernel, args }) {
   const net = `-netdev tap,id=n,ifname=${value("net")},script=no,downscript=no -device virtio-net-pci,netdev=n,addr=2,romfile=`;
   // Names of images have no white space: that was refused.
   const disk = `-drive id=d,if=none,format=raw,readonly=on,file=${value("block")} -device virtio-blk-pci,drive=d,addr=3`;
-  const words = [machine, consoleOut, net, disk].flatMap((part) => part.split(" "));
-  const child = spawn("qemu-system-x86_64", [...words, "-kernel", kernel, "-append", args.join(" ")], {
+  const parts = [machine, consoleOut, net, disk].flatMap((part) => part.split(" "));
+  const child = spawn("qemu-system-x86_64", [...parts, "-kernel", kernel, "-append", args.join(" ")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let said = "";
@@ -115,7 +117,7 @@ function runGuest({ attached, memory, kernel, args }) {
 }
 
 try {
-  const order = parse(argv);
+  const order = parse(words);
   check(order);
   runGuest(order);
 } catch (error) {

@@ -2,7 +2,7 @@
  * Kills the program while it boots a guest, in each phase, by each signal, with each kind of tender, and looks for what
  * stays behind. In the test suite a few times; as a soak test:
  *
- *     node test/tender/kill.ts [RUNS]        60 by default: 12 or more in each phase
+ *     npm run soak -- kill [RUNS]        60 by default: 15 in each phase
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -173,12 +173,12 @@ export function renderTable(rows: readonly KillRow[]): string {
     .join("\n");
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const rows = await killRuns(Number(process.argv[2] ?? 60), ({ phase, tender, signal, gone, left }) => {
-    process.stdout.write(
-      `${phase.padEnd(14)}${tender.padEnd(11)}${signal.padEnd(9)}${gone === undefined ? left.join("; ") : `${gone} ms`}\n`,
-    );
+/** Runs that many, prints each and the table; whether nothing stayed behind. */
+export async function soak(runs: number): Promise<boolean> {
+  const rows = await killRuns(runs, ({ phase, tender, signal, gone, left }) => {
+    const outcome = gone === undefined ? left.join("; ") : `${gone} ms`;
+    process.stdout.write(`${phase.padEnd(14)}${tender.padEnd(11)}${signal.padEnd(9)}${outcome}\n`);
   });
   process.stdout.write(`\n${renderTable(rows)}\n`);
-  process.exitCode = rows.some(({ left }) => left.length > 0) ? 1 : 0;
+  return rows.every(({ left }) => left.length === 0);
 }

@@ -1,0 +1,15 @@
+/**
+ * Long runs of what the test suite does a few times, by name: `npm run soak -- kill 60`. Each prints a table, and exits 1
+ * when a run was not as it should be.
+ */
+const SOAKS: Readonly<Record<string, (runs: number | undefined) => Promise<boolean>>> = {
+  kill: async (runs = 60) => (await import("./tender/kill.ts")).soak(runs),
+};
+
+const [name = "", runs] = process.argv.slice(2);
+const soak = SOAKS[name];
+if (soak) process.exitCode = (await soak(runs === undefined ? undefined : Number(runs))) ? 0 : 1;
+else {
+  process.stderr.write(`usage: npm run soak -- ${Object.keys(SOAKS).join("|")} [RUNS]\n`);
+  process.exitCode = 2;
+}

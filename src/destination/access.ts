@@ -28,6 +28,8 @@ export interface Access extends Disposable {
   /** The address without credentials, as given to git. */
   readonly url: string;
   readonly env: NodeJS.ProcessEnv;
+  /** The Authorization header that git sends, where a token was given. */
+  readonly authorization?: string;
   /** Texts to remove from every message. */
   readonly secrets: readonly string[];
 }
@@ -49,9 +51,10 @@ export function openAccess(inputs: AccessInputs): Access {
   }
   const basic = Buffer.from(`${credentials?.username || "x-access-token"}:${token}`).toString("base64");
   // Nothing of the machine's configuration may add a second Authorization header or ask a helper.
-  config.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: Basic ${basic}`]);
+  const authorization = `Basic ${basic}`;
+  config.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: ${authorization}`]);
   const env = { ...base, ...ISOLATED, ...gitConfigEnvironment(config) };
-  return { url, env, secrets: [token, basic], [Symbol.dispose]() {} };
+  return { url, env, authorization, secrets: [token, basic], [Symbol.dispose]() {} };
 }
 
 const ISOLATED = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };

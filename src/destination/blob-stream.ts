@@ -30,7 +30,8 @@ export async function* blobStream(files: readonly RepositoryFile[]): AsyncGenera
 
 const NEWLINE = Buffer.from("\n");
 
-function* chunks(content: Content): Generator<Buffer> {
+/** The bytes of a content, a chunk at a time. */
+export function* chunks(content: Content): Generator<Buffer> {
   if ("bytes" in content) {
     yield content.bytes;
     return;

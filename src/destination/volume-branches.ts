@@ -7,7 +7,7 @@
  */
 import type { Release } from "../release/release.ts";
 import { wholeTreeChanges } from "./changes.ts";
-import { contentSize, siteFiles } from "./contents.ts";
+import { contentSize, type RepositoryFile, siteFiles } from "./contents.ts";
 import type { RefUpdate, Refs, Tip, WorkRepository } from "./work-repository.ts";
 
 export interface VolumeCommit {
@@ -25,11 +25,13 @@ export interface VolumeBranches {
   readonly removed: number;
   /** Bytes of the files that are new. */
   readonly bytes: number;
+  /** Files that the server does not have. */
+  readonly newBlobs: readonly RepositoryFile[];
 }
 
 export const volumeRef = (site: string, volume: string) => `refs/heads/volume/${site}/${volume}`;
 
-/** Writes a commit for each volume of format git whose files changed; an unchanged one keeps its commit. */
+/** Makes a commit for each volume of format git whose files changed; an unchanged one keeps its commit. */
 export async function commitVolumes(
   work: WorkRepository,
   release: Release,
@@ -46,11 +48,12 @@ export async function commitVolumes(
   const time = Math.max(now, ...[...tips.values()].map((tip) => tip.time));
   const commits = new Map<string, VolumeCommit>();
   const updates: RefUpdate[] = [];
+  const blobs: RepositoryFile[] = [];
   const sum = { changed: 0, removed: 0, bytes: 0 };
   for (const volume of volumes) {
     const tip = tips.get(volume.name);
     const { added, removed, newBlobs } = wholeTreeChanges(siteFiles(volume), tip?.tree ?? new Map());
-    await work.writeBlobs(newBlobs);
+    blobs.push(...newBlobs);
     const tree = await work.writeTree(tip, removed, added);
     const changed = added.length + removed.length > 0 || tip === undefined;
     const message = `Publish ${volume.name} of ${site}\n\nSource-Commit: ${release.manifest.source.commit}\n`;
@@ -61,5 +64,5 @@ export async function commitVolumes(
     sum.removed += removed.length;
     sum.bytes += added.reduce((bytes, { content }) => bytes + contentSize(content), 0);
   }
-  return { commits, updates, time, ...sum };
+  return { commits, updates, time, ...sum, newBlobs: blobs };
 }

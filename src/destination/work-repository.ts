@@ -38,6 +38,10 @@ export interface WorkRepository extends Disposable {
   writeObject(type: "commit" | "tag", text: string): Promise<string>;
   /** A file's content, or undefined where the commit has none at that path. */
   readFile(commit: string, file: string): Promise<Buffer | undefined>;
+  /** Commits, trees and tags that these have and those have not, with their bytes. Files are not among them. */
+  newObjects(having: readonly string[], without: readonly string[]): Promise<readonly GitObject[]>;
+  /** The tree at a path of a commit that was fetched; undefined where there is none. */
+  readTree(commit: string, path: string): Promise<{ readonly id: string; readonly bytes: Buffer } | undefined>;
   writeBlobs(files: readonly RepositoryFile[]): Promise<void>;
   /** The id of a tree: the tip's with these changes. */
   writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string>;
@@ -45,6 +49,14 @@ export interface WorkRepository extends Disposable {
   tag(name: string, commit: string, message: string, time: number): Promise<string>;
   /** Moves all these refs or none. */
   push(updates: readonly RefUpdate[], options: PushOptions): Promise<PushResult>;
+}
+
+export interface GitObject {
+  readonly id: string;
+  readonly type: "commit" | "tree" | "tag";
+  /** Of a tree: where in its commit it is, "" for the root. */
+  readonly path: string;
+  readonly bytes: Buffer;
 }
 
 export interface RefUpdate {
@@ -168,6 +180,38 @@ class GitWork implements WorkRepository {
     const result = await this.#git.try(["cat-file", "blob", id]);
     if (result.code !== 0) throw explainGitFailure(`cannot read ${file} from`, this.#url, result.stderr);
     return result.stdout;
+  }
+
+  async newObjects(having: readonly string[], without: readonly string[]): Promise<readonly GitObject[]> {
+    const argv = ["rev-list", "--objects", "--missing=allow-any", ...having, "--not", ...without];
+    const paths = new Map<string, string>();
+    for (const line of (await this.#git.run(argv)).split("\n")) {
+      const space = line.indexOf(" ");
+      if (space < 0) paths.set(line, "");
+      else paths.set(line.slice(0, space), line.slice(space + 1));
+    }
+    const input = [...paths.keys()].map((id) => `${id}\n`);
+    const types = await this.#git.run(["cat-file", "--batch-check=%(objectname) %(objecttype)"], { input });
+    const objects = types.split("\n").flatMap((line) => {
+      const [id, type] = line.split(" ") as [string, string];
+      return type === "commit" || type === "tree" || type === "tag" ? [{ id, type } as const] : [];
+    });
+    const read = async ({ id, type }: Pick<GitObject, "id" | "type">): Promise<GitObject> => {
+      return { id, type, path: paths.get(id) ?? "", bytes: await this.#readBytes(type, id) };
+    };
+    return Promise.all(objects.map(read));
+  }
+
+  async readTree(commit: string, path: string): Promise<{ readonly id: string; readonly bytes: Buffer } | undefined> {
+    const found = await this.#git.try(["rev-parse", "--verify", "--quiet", `${commit}:${path}`]);
+    const id = found.stdout.toString("latin1").trim();
+    return found.code === 0 ? { id, bytes: await this.#readBytes("tree", id) } : undefined;
+  }
+
+  async #readBytes(type: string, id: string): Promise<Buffer> {
+    const { stdout, code } = await this.#git.try(["cat-file", type, id]);
+    if (code !== 0) throw new DeployError("PROGRAM_FAILED", `git cat-file ${type} ${id} failed`);
+    return stdout;
   }
 
   async writeBlobs(files: readonly RepositoryFile[]): Promise<void> {

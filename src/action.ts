@@ -22,7 +22,9 @@ async function main(): Promise<void> {
   const result = await runAction(inputs, { log, env: process.env, version: __VERSION__ });
   for (const [name, value] of Object.entries(result.outputs)) core.setOutput(name, value);
   const annotate = { error: core.error, warning: core.warning, notice: core.notice };
-  for (const { level, title, message } of result.annotations) annotate[level](message, { title });
+  for (const { level, title, message, file, line } of result.annotations) {
+    annotate[level](message, { title, ...(file ? { file } : {}), ...(line ? { startLine: line } : {}) });
+  }
   await core.summary.addRaw(result.summary).write();
   if (result.failure !== undefined) core.setFailed(result.failure);
 }

@@ -24,6 +24,7 @@ import { type Ports, run } from "../run.ts";
 import type { Log } from "../util/log.ts";
 import { type CompareOptions, comparer, readingAccess } from "./compare.ts";
 import type { ActionInputs } from "./inputs.ts";
+import { locator } from "./locate.ts";
 import { writeDeployed } from "./subjects.ts";
 
 export interface ActionPorts {
@@ -70,7 +71,7 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   if (result.findings.length > 0) ports.log.info(renderFindings(result.findings));
   return {
     outputs: outputsOf(result, plan, inputs),
-    annotations: renderAnnotations(result.findings),
+    annotations: renderAnnotations(result.findings, locator(config, inputs.directory)),
     summary,
     failure: result.passed ? undefined : `the checks found ${renderVerdict(result.findings)}; nothing was deployed`,
   };

@@ -102,6 +102,17 @@ describe("mode auto", () => {
     assert.ok(result.outputs.report, "the report is there to look at");
   });
 
+  test("puts a finding beside the line of the page it is about", async () => {
+    await using project = await newProject();
+    await project.write({ "index.html": '<!doctype html>\n<title>Home</title>\n<a href="nowhere.html">x</a>\n' });
+    await project.commit();
+    const result = await act(project, {});
+    assert.equal(result.conclusion, "success", result.log);
+    const link = result.annotations.find(({ properties }) => properties.title === "site-links");
+    assert.equal(link?.properties.file, "site/index.html");
+    assert.equal(link?.properties.line, "3");
+  });
+
   test("says what an ignored finding was ignored by", async () => {
     await using project = await newProject();
     const result = await act(project, { inputs: { device: "nosuch", ignore: "kernel-devices" } });

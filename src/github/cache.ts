@@ -14,12 +14,19 @@ export interface Cached {
   save(): Promise<void>;
 }
 
-/** Restores `paths`; the key comes from the lock files, the newest older cache serves where there is none of that key. */
+/**
+ * Restores `paths`; the key comes from the lock files, the newest older cache serves where there is none of that key. A
+ * runner without a cache service is not asked again and again.
+ */
 export async function restoreCache(paths: readonly string[], directory: string, log: Log): Promise<Cached> {
   const prefix = `unikernel-deploy-${process.platform}-${process.arch}-`;
   const key = prefix + digestOf(paths, directory);
   const absolute = paths.map((item) => path.resolve(directory, item));
   const api = await import("./actions-cache.ts");
+  if (!api.isFeatureAvailable()) {
+    log.info("cache: this runner has none");
+    return { save: async () => {} };
+  }
   const restored = await quietly(log, "restored", () => api.restoreCache(absolute, key, [prefix]));
   log.info(restored ? `cache: restored ${restored}` : `cache: nothing saved yet for ${key}`);
   return {

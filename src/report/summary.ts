@@ -30,7 +30,7 @@ export function renderComment(result: RunResult): string {
 function body(result: RunResult): string[] {
   const { comparison, findings, boot = [] } = result;
   return [
-    pushLine(comparison?.push),
+    pushLine(result),
     sizes(result),
     fileChanges(comparison),
     renderBootTable(boot, plain),
@@ -65,8 +65,10 @@ function whyNot({ passed, published, reason }: RunResult): string {
   return published ? "" : ` (not deployed: ${plain(reason)})`;
 }
 
-function pushLine(push: Comparison["push"]): string {
-  if (!push) return "";
+/** What deploying would do; nothing of that where the findings keep it from happening. */
+function pushLine({ comparison, passed }: RunResult): string {
+  const push = comparison?.push;
+  if (!push || !passed) return "";
   if ("problem" in push) return `⚠️ Deploying this would fail: ${plain(push.problem)}`;
   const { outcome, sequence, changed, removed, bytes } = push;
   if (outcome === "unchanged") return `Deploying this would push nothing: it is release ${sequence} already.`;

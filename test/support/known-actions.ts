@@ -95,8 +95,11 @@ async function checkoutOurs(into: string): Promise<Outputs> {
   return {};
 }
 
-async function uploadArtifact(inputs: Inputs, { artifacts }: ActionWorld): Promise<Outputs> {
-  const { id, digest } = await artifacts.upload(inputs["name"] ?? "artifact", inputs["path"] ?? "");
+async function uploadArtifact(inputs: Inputs, { artifacts, workspace }: ActionWorld): Promise<Outputs> {
+  const { id, digest } = await artifacts.upload(
+    inputs["name"] ?? "artifact",
+    path.resolve(workspace, inputs["path"] ?? ""),
+  );
   return { "artifact-id": String(id), "artifact-digest": digest };
 }
 

@@ -30,6 +30,8 @@ export interface Forge {
   readonly apiUrl?: string;
   /** Variables that the runner itself sets for every step, such as those of the cache. */
   readonly runnerEnv?: Readonly<Record<string, string>>;
+  /** Programs of the machine that are stood in for, by name, as bash scripts. */
+  readonly programs?: Readonly<Record<string, string>>;
   /** Called with every token that is given to a job. */
   readonly onToken?: (token: string, permissions: Permissions) => void;
   /** Who holds which concurrency group; shared by all runs. */
@@ -136,13 +138,32 @@ class Run {
       const ready = waiting.filter(({ needs }) => needs.every((id) => done.has(id)));
       if (ready.length === 0) throw new StartupFailure("the jobs need each other in a circle");
       waiting = waiting.filter((job) => !ready.includes(job));
-      const results = await Promise.all(ready.map((job) => this.#runJob(scope, job, done)));
+      const results = await Promise.all(ready.map((job) => this.#runLegs(scope, job, done)));
       for (const result of results) done.set(result.id, result);
     }
     return done;
   }
 
-  async #runJob(scope: Scope, job: Job, done: ReadonlyMap<string, JobResult>): Promise<JobResult> {
+  /** A job once, or once for each value of its matrix, which has one dimension here. */
+  async #runLegs(scope: Scope, job: Job, done: ReadonlyMap<string, JobResult>): Promise<JobResult> {
+    const strategy = (job.definition["strategy"] ?? {}) as Document;
+    const [dimension] = Object.entries((strategy["matrix"] ?? {}) as Record<string, readonly Json[]>);
+    if (!dimension) return this.#runJob(scope, job, done, {});
+    const [name, values] = dimension;
+    const legs = await Promise.all(values.map((value) => this.#runJob(scope, job, done, { [name]: value })));
+    const [first] = legs as [JobResult, ...JobResult[]];
+    const whole = {
+      ...first,
+      result: statusOf(legs.map(({ result }) => result)),
+      steps: legs.flatMap(({ steps }) => steps),
+      seen: legs.flatMap(({ seen }) => seen),
+      log: legs.map(({ log }) => log).join(""),
+    };
+    this.jobs.set(scope.prefix + job.id, whole);
+    return whole;
+  }
+
+  async #runJob(scope: Scope, job: Job, done: ReadonlyMap<string, JobResult>, matrix: Document): Promise<JobResult> {
     const { definition } = job;
     const needs = Object.fromEntries(job.needs.map((id) => [id, needOf(done.get(id) as JobResult)]));
     const granted = this.#permissions(scope, definition, job.id);
@@ -153,7 +174,7 @@ class Run {
       needs,
       inputs: scope.inputs,
       strategy: {},
-      matrix: {},
+      matrix,
       vars: {},
     };
     const before = statusOf(Object.values(needs).map(({ result }) => result));

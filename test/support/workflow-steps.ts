@@ -88,7 +88,10 @@ class Machine {
   async boot(): Promise<void> {
     for (const directory of [this.#workspace, this.#temp]) await mkdir(directory, { recursive: true });
     // The test's machine is not the job's to change.
-    await fakePrograms(path.join(this.#root, "bin"), { sudo: 'echo "sudo $*"' });
+    await fakePrograms(path.join(this.#root, "bin"), {
+      sudo: 'echo "sudo $*"',
+      ...this.#work.options.forge.programs,
+    });
   }
 
   async step(step: Step, at: number): Promise<void> {
@@ -197,7 +200,7 @@ class Machine {
     const result = await runAction({
       directory,
       inputs,
-      env: { ...forge.runnerEnv, ...idToken, ...env },
+      env: { PATH: this.#path(), ...forge.runnerEnv, ...idToken, ...env },
       event: event.payload ?? {},
       workspace: this.#workspace,
       runnerTemp: this.#temp,

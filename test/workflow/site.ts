@@ -55,17 +55,19 @@ export interface RunOptions {
   /** Changes our reusable workflow: a planted fault. */
   readonly reusable?: (text: string) => string;
   readonly beforeJob?: NonNullable<Parameters<typeof runWorkflow>[0]["beforeJob"]>;
-  readonly runnerEnv?: Readonly<Record<string, string>>;
+  readonly programs?: Readonly<Record<string, string>>;
 }
 
 export interface SiteOptions {
+  /** Where releases are pushed. */
+  readonly repository?: string;
   readonly pulls?: { number: number; state: "open" | "closed"; head: string; sha: string }[];
 }
 
-export async function newSite({ pulls = [] }: SiteOptions = {}): Promise<Site> {
+export async function newSite({ pulls = [], repository = DEPLOYMENT }: SiteOptions = {}): Promise<Site> {
   const project = await newProject();
   const server = await gitServer({ token: SECRETS.DEPLOY_TOKEN, anonymousRead: true });
-  const deployment = await server.createRepository(DEPLOYMENT);
+  const deployment = await server.createRepository(repository);
   const granted = new Map<string, Permissions>();
   const repositories = { [REPOSITORY]: { git: path.join(project.source, ".git"), pulls } };
   const api = await githubRest({ token: "ghp_admin", grants: (token) => granted.get(token), repositories });
@@ -87,7 +89,7 @@ export async function newSite({ pulls = [] }: SiteOptions = {}): Promise<Site> {
     api,
     deployment,
     forge,
-    async run(event, { workflow = CALLER, reusable, beforeJob, runnerEnv } = {}) {
+    async run(event, { workflow = CALLER, reusable, beforeJob, programs } = {}) {
       const scratch = project.directory.join(`run-${runs++}`);
       await mkdir(scratch, { recursive: true });
       const text = reusable?.(await readFile(REUSABLE, "utf8"));
@@ -95,7 +97,7 @@ export async function newSite({ pulls = [] }: SiteOptions = {}): Promise<Site> {
         workflow,
         event,
         scratch,
-        forge: runnerEnv ? { ...forge, runnerEnv } : forge,
+        forge: programs ? { ...forge, programs } : forge,
         ...(text === undefined ? {} : { reusable: text }),
         ...(beforeJob ? { beforeJob } : {}),
       });
@@ -158,8 +160,7 @@ export function builtDigests(run: WorkflowRun): string[] {
 /** What has to hold of every run, whatever it is for: who may do what, and who saw what. */
 export function assertTrust(run: WorkflowRun): void {
   assert.equal(run.startupFailure, undefined);
-  const fork = jobOf(run, "build").permissions;
-  assert.deepEqual(fork, { contents: "read" });
+  assert.deepEqual(jobOf(run, "build").permissions, { contents: "read" });
   for (const [id, { seen }] of run.jobs) {
     const all = seen.join("\n");
     assert.ok(!all.includes(SECRETS.UNRELATED), `${id} saw a secret that nobody gave it`);

@@ -171,7 +171,7 @@ describe("credentials", () => {
     const shown = result.log + result.summary + JSON.stringify(result.annotations);
     assert.doesNotMatch(shown, /the-wrong-one|dGhlLXdyb25nLW9uZQ/);
     assert.deepEqual(
-      result.leftovers.filter((name) => !name.startsWith("temp/unikernel-release")),
+      result.leftovers.filter((name) => !name.startsWith("temp/unikernel-")),
       [],
     );
   });
@@ -190,7 +190,7 @@ describe("credentials", () => {
     assert.equal(result.conclusion, "success", result.log);
     assert.equal(result.outputs["deployed-commit"], await git(repository, "rev-parse", "main"));
     assert.deepEqual(
-      result.leftovers.filter((name) => !name.startsWith("temp/unikernel-release")),
+      result.leftovers.filter((name) => !name.startsWith("temp/unikernel-")),
       [],
     );
   });

@@ -19,6 +19,9 @@ const NEEDED = {
   "qemu-system-x86_64": "qemu-system-x86",
   strace: "strace",
   shellcheck: "shellcheck",
+  mcopy: "mtools",
+  "fsck.fat": "dosfstools",
+  "7zz": "7zip",
 };
 const FILES = {
   "/usr/include/stdio.h": "libc6-dev",

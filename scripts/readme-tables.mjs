@@ -1,5 +1,5 @@
 /**
- * Writes the tables between markers: inputs and outputs from action.yml, image formats from the program, checks from
+ * Writes the tables between markers: inputs and outputs from action.yml and of the reusable workflow, image formats from the program, checks from
  * the first sentence of their pages.
  * `--check` writes nothing and exits 1 where a table is stale.
  */
@@ -29,6 +29,22 @@ const tables = {
   ),
 };
 
+const { workflow_call: called } = parse(readFileSync(".github/workflows/unikernel.yml", "utf8")).on;
+const workflow = [
+  table(
+    ["input", "default", "what it is"],
+    Object.entries(called.inputs).map(([name, input]) => [
+      `\`${name}\``,
+      defaultText(input.default),
+      input.description,
+    ]),
+  ),
+  table(
+    ["output", "what it is"],
+    Object.entries(called.outputs).map(([name, { description }]) => [`\`${name}\``, description]),
+  ),
+].join("\n\n");
+
 const formats = table(
   ["format", "what it is"],
   FORMAT_NAMES.map((name) => [`\`${name}\``, formatNamed(name).summary]),
@@ -52,6 +68,7 @@ const checks = (linkTo) =>
 const stale = [];
 update("README.md", { ...tables, checks: checks("docs/checks/"), formats });
 update("docs/checks/README.md", { checks: checks("") });
+update("docs/workflows.md", { workflow });
 if (stale.length > 0 && process.argv.includes("--check")) {
   console.error(`${stale.join(", ")}: tables are not what their sources say now; run: npm run docs`);
   process.exitCode = 1;

@@ -1,0 +1,117 @@
+/**
+ * Benchmarks a user can run: `npm run bench -- image|start|inspect [SITE...] [--peer TEXT]... [--runs N] [--json]`. Prints
+ * medians and the ratios of ours to each peer (only those with TEXT in their names, where given), from the same run.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { type Measured, measure } from "./measure.ts";
+import { CACHE, SITES, siteNamed } from "./sites.ts";
+import { type Comparison, imageComparisons, inspectComparison, startComparison } from "./subjects.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: "string", default: "7" },
+    peer: { type: "string", multiple: true, default: [""] },
+    json: { type: "boolean", default: false },
+  },
+});
+const [bench, ...named] = positionals;
+const runs = Number(values.runs);
+
+interface Result {
+  readonly title: string;
+  readonly subjects: readonly Measured[];
+}
+
+function main(): void {
+  if (bench === undefined || !["image", "start", "inspect"].includes(bench) || !Number.isInteger(runs) || runs < 1) {
+    process.stderr.write("npm run bench -- image|start|inspect [SITE...] [--peer TEXT]... [--runs N] [--json]\n");
+    process.stderr.write(`sites: ${SITES.join(", ")}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const machine = describeMachine();
+  if (!values.json) process.stdout.write(`${renderMachine(machine)}\n`);
+  const results: Result[] = [];
+  const out = bench === "start" ? undefined : mkdtempSync(path.join(siteDirectory(), "out-"));
+  try {
+    for (const { comparison, cwd } of comparisons(bench, out ?? "")) {
+      const onRun = (round: number, name: string) => progress(`${round}/${runs} ${name}`);
+      const chosen = comparison.subjects.filter(
+        ({ name }, i) => i === 0 || values.peer.some((text) => name.includes(text)),
+      );
+      if (chosen.length < 2) continue;
+      const subjects = measure(chosen, { runs, cwd, onRun });
+      progress("");
+      results.push({ title: comparison.title, subjects });
+      if (!values.json) process.stdout.write(`\n${renderTable(comparison.title, subjects)}\n`);
+    }
+  } finally {
+    if (out !== undefined) rmSync(out, { recursive: true, force: true });
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify({ machine, runs, results }, null, 2)}\n`);
+}
+
+function progress(what: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
+}
+
+/** One after the other: a site is fetched when its turn comes. */
+function* comparisons(kind: string, out: string): Generator<{ comparison: Comparison; cwd: string }> {
+  if (kind === "start") return yield { comparison: startComparison(), cwd: process.cwd() };
+  for (const name of named.length > 0 ? named : SITES) {
+    const site = siteNamed(name);
+    if (kind === "inspect") yield { comparison: inspectComparison(site, path.join(out, "image")), cwd: site };
+    else for (const comparison of imageComparisons(name, site, out)) yield { comparison, cwd: site };
+  }
+}
+
+function siteDirectory(): string {
+  siteNamed(named[0] ?? (SITES[0] as string));
+  return CACHE;
+}
+
+function describeMachine() {
+  const [cpu] = cpus();
+  const version = (program: string) =>
+    spawnSync(program, ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0] ?? "not installed";
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    command: `npm run bench -- ${process.argv.slice(2).join(" ")}`,
+    processors: `${cpus().length} x ${cpu?.model.trim() ?? "unknown"}`,
+    memory: `${Math.round(totalmem() / 1024 ** 3)} GiB`,
+    system: `Linux ${release()}`,
+    node: process.version,
+    tar: version("tar"),
+    sha256sum: version("sha256sum"),
+  };
+}
+
+function renderMachine(machine: Readonly<Record<string, string>>): string {
+  return Object.entries(machine)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n");
+}
+
+function renderTable(title: string, subjects: readonly Measured[]): string {
+  const ours = subjects[0] as Measured;
+  const lines = subjects.map(({ name, wall, cpu, best, memory }, i) => {
+    const numbers = [wall, best, cpu].map((seconds) => (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2)));
+    const ratio = (mine: number, theirs: number) => (i === 0 ? "" : (mine / theirs).toFixed(2));
+    const cells = [
+      ...numbers,
+      ratio(ours.wall, wall),
+      ratio(ours.cpu, cpu),
+      memory === undefined ? "" : memory.toFixed(0),
+    ];
+    return `| ${name} | ${cells.join(" | ")} |`;
+  });
+  const head = "| | wall s | best s | CPU s | ours / its wall | ours / its CPU | peak MB |";
+  return [`### ${title}`, "", head, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |", ...lines].join("\n");
+}
+
+main();

@@ -181,15 +181,16 @@ async function syncDemoHost(stage: Stage, io: Io) {
   const text = `name: demo\nrepository: ${JSON.stringify(stage.repository)}\ntarget: virtio\nstate: host\n`;
   const file = path.join(stage.directory, "host.yml");
   writeFileSync(file, text);
-  return syncHost(readHostConfig({ name: file, text }), {
-    allowDowngrade: false,
-    dryRun: false,
+  const options = {
+    config: readHostConfig({ name: file, text }),
     directory: stage.directory,
     env: io.env,
     log: silentLog,
     sshKey: undefined,
     knownHosts: undefined,
-  });
+    now: () => new Date(),
+  };
+  return syncHost(options, { allowDowngrade: false, dryRun: false });
 }
 
 const countFiles = (directory: string) =>

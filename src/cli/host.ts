@@ -1,11 +1,9 @@
-/** The verbs of the host. */
-import path from "node:path";
+/** The verbs `host sync` and `host up`. */
+import { hostUp } from "../host/up.ts";
 import { syncHost } from "../host/sync.ts";
-import { readHostConfig } from "../inputs/config.ts";
-import { DeployError } from "../errors.ts";
 import { renderRelease } from "../report/text.ts";
 import type { Command } from "./command.ts";
-import { readConfigFile, readNamedFile } from "./config-file.ts";
+import { HOST_CONFIG, hostOptions } from "./host-options.ts";
 
 export const hostSync: Command = {
   usage: "--config F [--dry-run] [--allow-downgrade]",
@@ -15,37 +13,33 @@ allowed-signers), lays the release out below STATE/releases/ and switches STATE/
 Exit code 4 when something is not what was promised; the current release is then untouched. host.yml needs name,
 repository, target and state; relative paths in it are relative to the file.`,
   options: {
-    config: { value: "FILE", required: true, help: "host.yml" },
+    config: HOST_CONFIG,
     "dry-run": { help: "fetch and verify, but do not switch" },
-    "allow-downgrade": { help: "accept a release older than the newest that ran here" },
+    "allow-downgrade": {
+      help: "accept a release older than the newest that ran here, or one that a rollback holds back",
+    },
   },
   positionals: [],
   examples: ["unikernel-deploy host sync --config /etc/unikernel-deploy/www.yml"],
   async run(args, io) {
-    const file = readConfigFile(args.text("config"), io.directory);
-    if (!file) throw new DeployError("USAGE", "--config: missing");
-    const config = readHostConfig(file);
-    const directory = path.dirname(path.resolve(io.directory, file.name));
-    const synced = await syncHost(config, {
-      ...io,
-      directory,
+    const synced = await syncHost(hostOptions(args, io), {
       allowDowngrade: args.flag("allow-downgrade"),
       dryRun: args.flag("dry-run"),
-      sshKey: readNamedFile(config["ssh-key"], directory),
-      knownHosts: readNamedFile(config["known-hosts"], directory),
     });
-    const { outcome, manifest, release, revision, signer } = synced;
+    const { outcome, manifest, release, revision, signer, warning, reason } = synced;
+    if (warning !== undefined) io.log.warning(warning);
     const what = `release ${manifest.sequence} of ${manifest.name} (source ${manifest.source.commit.slice(0, 12)})`;
     const lines = {
       updated: `current is now ${what}`,
       current: `${what} is current already`,
       planned: `dry run: ${what} is good; it was not made current`,
+      refused: `${what} is not made current: ${reason}`,
     };
     const text = [
       renderRelease(manifest),
       lines[outcome],
       ...(signer ? [`signed by ${signer}`] : []),
-      `release: ${release}`,
+      ...(outcome === "refused" ? [] : [`release: ${release}`]),
     ].join("\n");
     io.answer(
       {
@@ -56,9 +50,48 @@ repository, target and state; relative paths in it are relative to the file.`,
         revision,
         release,
         signer: signer ?? null,
+        warning: warning ?? null,
+        reason: reason ?? null,
       },
       text,
     );
+    return 0;
+  },
+};
+
+export const hostUpVerb: Command = {
+  usage: "--config F [--dry-run] [--allow-downgrade]",
+  about: `
+Follows the deployment repository and keeps its guest running, in the foreground, until SIGTERM or SIGINT, which stop the
+guest. A new release is verified and laid out while the old one serves; then the guests change places. One that does not
+become healthy in time is bad: the old one is launched again by itself, and the bad one not tried again before host resume.
+A guest that ends is started again, later each time. Killed in the middle of anything, it takes up where it was. Under
+systemd it says when it is ready and that it is alive. One line of log an event.`,
+  options: {
+    config: HOST_CONFIG,
+    "dry-run": { help: "fetch and verify once, say what would be launched, and end" },
+    "allow-downgrade": { help: "accept, once, a release older than the newest that ran here" },
+  },
+  positionals: [],
+  examples: ["unikernel-deploy host up --config /etc/unikernel-deploy/www.yml"],
+  async run(args, io) {
+    const options = hostOptions(args, io);
+    const allowDowngrade = args.flag("allow-downgrade");
+    if (args.flag("dry-run")) {
+      const { outcome, manifest, reason } = await syncHost(options, { allowDowngrade, dryRun: true });
+      const what = `release ${manifest.sequence} (source ${manifest.source.commit.slice(0, 12)})`;
+      const text = reason === undefined ? `${what} would be launched` : `${what} would not be launched: ${reason}`;
+      io.answer({ outcome, sequence: manifest.sequence, commit: manifest.source.commit, reason: reason ?? null }, text);
+      return 0;
+    }
+    const stop = new AbortController();
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      // The door's own answer to a signal is to end at once; the guest is to end well.
+      process.removeAllListeners(signal);
+      process.on(signal, () => stop.abort());
+    }
+    await hostUp(options, { signal: stop.signal, allowDowngrade });
+    io.answer({ outcome: "stopped" }, "stopped");
     return 0;
   },
 };

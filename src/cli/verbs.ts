@@ -49,6 +49,22 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "fetch the newest release, verify all of it, and make it current",
     load: async () => (await import("./host.ts")).hostSync,
   },
+  "host up": {
+    summary: "follow the repository and keep its guest running; go back where a release does not serve",
+    load: async () => (await import("./host.ts")).hostUpVerb,
+  },
+  "host status": {
+    summary: "what runs on this host, what is bad and why, what the last looks found",
+    load: async () => (await import("./host-control.ts")).hostStatusVerb,
+  },
+  "host rollback": {
+    summary: "go back to an earlier release, and stay there",
+    load: async () => (await import("./host-control.ts")).hostRollback,
+  },
+  "host resume": {
+    summary: "follow the repository again after a rollback, and forgive bad releases",
+    load: async () => (await import("./host-control.ts")).hostResume,
+  },
   demo: { summary: "the whole job, end to end, on this machine", load: async () => (await import("./demo.ts")).demo },
 };
 

@@ -1,8 +1,9 @@
 /** One program at a time in a state directory. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { ioError, isSystemError } from "../util/files.ts";
+import { isRunning, type ProcessId, processOf } from "./processes.ts";
 
 export type HostLock = Disposable;
 
@@ -10,37 +11,65 @@ export type HostLock = Disposable;
 export function lockState(directory: string): HostLock {
   const lock = path.join(directory, "lock");
   for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      mkdirSync(lock);
-      writeFileSync(path.join(lock, "pid"), `${process.pid}\n`);
-      return { [Symbol.dispose]: () => rmSync(lock, { recursive: true, force: true }) };
-    } catch (error) {
-      if (!isSystemError(error, "EEXIST")) throw ioError(`cannot lock ${directory}`, error);
-    }
-    const holder = holderOf(lock);
-    if (holder !== undefined && isAlive(holder)) {
-      throw new DeployError("IO_FAILED", `${directory} is in use by process ${holder}`, {
-        hint: "another host sync is running; wait for it, or stop it",
+    if (take(lock)) return { [Symbol.dispose]: () => rmSync(lock, { force: true }) };
+    const text = read(lock);
+    if (text === undefined) continue;
+    const holder = holderOf(text);
+    if (holder !== undefined && isRunning(holder)) {
+      throw new DeployError("IO_FAILED", `${directory} is in use by process ${holder.pid}`, {
+        hint: "another host sync or host up is running; wait for it, or stop it",
       });
     }
-    rmSync(lock, { recursive: true, force: true });
+    removeStale(lock, text);
   }
-  throw new DeployError("IO_FAILED", `cannot lock ${directory}`, { hint: "another host sync is starting; run again" });
+  throw new DeployError("IO_FAILED", `cannot lock ${directory}`, { hint: "another program is starting; run again" });
 }
 
-function holderOf(lock: string): number | undefined {
-  try {
-    return Number.parseInt(readFileSync(path.join(lock, "pid"), "utf8"), 10) || undefined;
-  } catch {
-    return undefined;
-  }
+/** Who holds the lock; undefined where nobody does. */
+export function lockHolder(directory: string): number | undefined {
+  const text = read(path.join(directory, "lock"));
+  const holder = text === undefined ? undefined : holderOf(text);
+  return holder !== undefined && isRunning(holder) ? holder.pid : undefined;
 }
 
-function isAlive(pid: number): boolean {
+/** A link appears with its content, at once: nobody ever sees a lock that does not say whose it is. */
+function take(lock: string): boolean {
+  const mine = `${lock}.${process.pid}`;
   try {
-    process.kill(pid, 0);
+    writeFileSync(mine, `${process.pid} ${processOf(process.pid)?.start ?? ""}\n`);
+    linkSync(mine, lock);
     return true;
   } catch (error) {
-    return isSystemError(error, "EPERM");
+    if (isSystemError(error, "EEXIST")) return false;
+    throw ioError(`cannot lock ${path.dirname(lock)}`, error);
+  } finally {
+    rmSync(mine, { force: true });
   }
+}
+
+function read(lock: string): string | undefined {
+  try {
+    return readFileSync(lock, "utf8");
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return undefined;
+    throw ioError(`cannot read ${lock}`, error);
+  }
+}
+
+function holderOf(text: string): ProcessId | undefined {
+  const match = /^(\d+) (\d+)\n$/.exec(text);
+  return match ? { pid: Number(match[1]), start: match[2] as string } : undefined;
+}
+
+/** Two may find the same stale lock: what is taken away must be that one, and not the new one of the quicker. */
+function removeStale(lock: string, text: string): void {
+  const aside = `${lock}.${process.pid}.stale`;
+  try {
+    renameSync(lock, aside);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return;
+    throw ioError(`cannot take over ${lock}`, error);
+  }
+  if (read(aside) !== text) renameSync(aside, lock);
+  rmSync(aside, { force: true });
 }

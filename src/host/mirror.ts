@@ -1,9 +1,12 @@
-/** The host's copy of the deployment repository: the newest commit with its files, and nothing older. */
-import { existsSync, mkdirSync } from "node:fs";
+/** The host's copy of the deployment repository: the newest commit with its files, and little that is older. */
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import path from "node:path";
 import type { Access } from "../destination/access.ts";
 import { explainGitFailure } from "../destination/git-errors.ts";
 import { DeployError } from "../errors.ts";
+import { ioError } from "../util/files.ts";
 import { type Git, gitIn } from "../util/git.ts";
+import { endAll, findMarked } from "./processes.ts";
 
 /** A file at the tip. */
 export interface TipFile {
@@ -15,6 +18,8 @@ export interface TipFile {
 export interface Mirror {
   readonly git: Git;
   readonly commit: string;
+  /** The commit's own date (milliseconds since 1970). */
+  readonly committedAt: number;
   /** Every file below the release's directory, by path relative to it. */
   readonly files: ReadonlyMap<string, TipFile>;
 }
@@ -24,36 +29,82 @@ export interface MirrorOptions {
   readonly directory: string;
   readonly branch: string;
   readonly path: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Fetches what is new. Throws RELEASE_MISSING where the branch does not exist yet. */
-export async function fetchMirror({ access, directory, branch, path }: MirrorOptions): Promise<Mirror> {
-  const git = gitIn(directory, access.env, access.secrets);
-  if (!existsSync(`${directory}/HEAD`)) {
-    mkdirSync(directory, { recursive: true });
+/** Every git that works on a mirror has this variable, so that one that outlived its parent is found. */
+const MARK = "UNIKERNEL_DEPLOY_MIRROR";
+/** A first fetch of a large site over a slow line takes a while; what takes longer hangs (milliseconds). */
+const FETCH_TIMEOUT = 6 * 3_600_000;
+
+/**
+ * Fetches what is new. Only one process may do so at a time. What a fetch left that was killed is put right first; a
+ * mirror that is damaged is made anew, once. Throws RELEASE_MISSING where the branch does not exist yet.
+ */
+export async function fetchMirror(options: MirrorOptions): Promise<Mirror> {
+  const { directory } = options;
+  await endAll(() => findMarked(MARK, directory));
+  removeLocks(directory);
+  try {
+    return await fetchOnce(options);
+  } catch (error) {
+    if (!(error instanceof MirrorDamaged)) throw error;
+    rmSync(directory, { recursive: true, force: true });
+    return fetchOnce(options);
+  }
+}
+
+/** The objects on disk are not what git wrote: a power cut, a failing disk. */
+class MirrorDamaged extends DeployError {}
+
+const DAMAGE =
+  /loose object .* is corrupt|is corrupt$|object file .* is empty|inflate: |packfile .* (?:does not match|is far too|cannot be|claims)|bad (?:object|tree|pack)|unable to (?:read|parse) (?:object|tree|sha1)|missing (?:blob|tree|commit)|not a git repository: |did not receive expected object|invalid sha1 pointer|could not parse|bad config|shallow file|Could not read|reference broken|not a valid object/im;
+
+async function fetchOnce({ access, directory, branch, path: prefix, signal }: MirrorOptions): Promise<Mirror> {
+  const git = gitIn(directory, { ...access.env, [MARK]: directory }, access.secrets);
+  if (!existsSync(path.join(directory, "HEAD"))) {
+    try {
+      mkdirSync(directory, { recursive: true });
+    } catch (error) {
+      throw ioError(`cannot make ${directory}`, error);
+    }
     await git.run(["init", "--quiet", "--bare", "--template=", directory]);
     // Parts of images pass through without being held in memory whole.
     await git.run(["config", "core.bigFileThreshold", "8m"]);
   }
   const tip = "refs/heads/tip";
-  const argv = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", access.url];
-  const result = await git.try([...argv, `+refs/heads/${branch}:${tip}`]);
-  if (result.code !== 0) {
-    if (/couldn't find remote ref/.test(result.stderr)) {
-      throw new DeployError("RELEASE_MISSING", `${access.url} has no branch ${branch} yet`, {
-        hint: "deploy a release first, or correct branch in host.yml",
-      });
-    }
-    throw explainGitFailure("cannot fetch from", access.url, result.stderr);
-  }
-  const commit = await git.run(["rev-parse", "--verify", tip]);
-  return { git, commit, files: await tipFiles(git, commit, path) };
+  const argv = ["-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60", "-c", "pack.windowMemory=32m"];
+  argv.push("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", access.url);
+  const late = AbortSignal.timeout(FETCH_TIMEOUT);
+  const result = await git.try([...argv, `+refs/heads/${branch}:${tip}`], {
+    signal: signal ? AbortSignal.any([signal, late]) : late,
+  });
+  if (result.code !== 0) throw fetchFailure(access.url, branch, result.stderr);
+  const described = await git.try(["log", "-1", "--format=%H %ct", tip]);
+  const [commit, seconds] = described.stdout.toString("utf8").trim().split(" ");
+  if (described.code !== 0 || commit === undefined) throw new MirrorDamaged("PROGRAM_FAILED", described.stderr);
+  return { git, commit, committedAt: Number(seconds) * 1000, files: await tipFiles(git, commit, prefix) };
 }
 
-async function tipFiles(git: Git, commit: string, path: string): Promise<ReadonlyMap<string, TipFile>> {
-  const prefix = path === "" ? "" : `${path.replace(/\/+$/, "")}/`;
+function fetchFailure(url: string, branch: string, stderr: string): DeployError {
+  if (/couldn't find remote ref/.test(stderr)) {
+    return new DeployError("RELEASE_MISSING", `${url} has no branch ${branch} yet`, {
+      hint: "deploy a release first, or correct branch in host.yml",
+    });
+  }
+  if (/No space left on device|Disk quota exceeded/.test(stderr)) {
+    return new DeployError("IO_FAILED", `cannot fetch from ${url}: the disk of this host is full`, {
+      hint: "free some space; the running release is untouched",
+    });
+  }
+  if (DAMAGE.test(stderr)) return new MirrorDamaged("PROGRAM_FAILED", `cannot fetch from ${url}: ${stderr.trim()}`);
+  return explainGitFailure("cannot fetch from", url, stderr);
+}
+
+async function tipFiles(git: Git, commit: string, directory: string): Promise<ReadonlyMap<string, TipFile>> {
+  const prefix = directory === "" ? "" : `${directory.replace(/\/+$/, "")}/`;
   const result = await git.try(["ls-tree", "-r", "-l", "-z", "--full-tree", commit, ...(prefix ? ["--", prefix] : [])]);
-  if (result.code !== 0) throw new DeployError("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);
+  if (result.code !== 0) throw new MirrorDamaged("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);
   const files = new Map<string, TipFile>();
   for (const line of result.stdout.toString("utf8").split("\0")) {
     const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t(.*)$/s.exec(line);
@@ -64,7 +115,37 @@ async function tipFiles(git: Git, commit: string, path: string): Promise<Readonl
   return files;
 }
 
-/** Drops what older releases left in the mirror, so that it does not grow with history. */
+/** Locks of a git that was killed. Nothing else works on the mirror, so nobody holds them. */
+function removeLocks(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() && entry.name.endsWith(".lock")) rmSync(path.join(entry.parentPath, entry.name));
+  }
+}
+
+/** More packs than this, or loose objects, or this many times the size of the tip, is worth tidying. */
+const MAX_PACKS = 20;
+const MAX_LOOSE = 1000;
+const MAX_GROWTH = 1.5;
+/** Growth by less than this is not (KiB). */
+const MIN_GROWTH = 8 * 1024;
+
+/** Drops what older releases left in the mirror once that is worth it, so that it does not grow with history. */
 export async function tidyMirror(git: Git): Promise<void> {
-  await git.try(["-c", "gc.pruneExpire=now", "gc", "--quiet", "--auto", "--prune=now"]);
+  const size = await countObjects(git);
+  const tidied = Number((await git.try(["config", "unikernel-deploy.tidied"])).stdout.toString("utf8")) || 0;
+  // What the first fetch brought is all of use.
+  const grown = tidied > 0 && size.total > tidied * MAX_GROWTH + MIN_GROWTH;
+  if (size.packs > MAX_PACKS || size.loose > MAX_LOOSE || size.garbage > 0 || grown) {
+    await git.try(["-c", "pack.windowMemory=32m", "repack", "-a", "-d", "-q", "--threads=1"]);
+    await git.try(["prune", "--expire=now"]);
+  } else if (tidied > 0) return;
+  await git.try(["config", "unikernel-deploy.tidied", String((await countObjects(git)).total || 1)]);
+}
+
+async function countObjects(git: Git): Promise<{ loose: number; packs: number; garbage: number; total: number }> {
+  const { stdout } = await git.try(["count-objects", "-v"]);
+  const value = (name: string) => Number(new RegExp(`^${name}: (\\d+)$`, "m").exec(stdout.toString("utf8"))?.[1] ?? 0);
+  const total = value("size") + value("size-pack") + value("size-garbage");
+  return { loose: value("count"), packs: value("packs"), garbage: value("garbage"), total };
 }

@@ -47,6 +47,8 @@ export type HostEvent =
   | { readonly kind: "healthy"; readonly release: string }
   /** It did not become healthy in time, ended, or answers no more. `failures`: so many in a row, this one included. */
   | { readonly kind: "failed"; readonly release: string; readonly reason: string; readonly failures: number }
+  /** It is here, but cannot be launched: what it needs and what is attached do not fit. Nothing was stopped for it. */
+  | { readonly kind: "unfit"; readonly release: string; readonly reason: string }
   /** The operator goes back; `to` is on disk and verified. Without it: to the current release, or the one before. */
   | { readonly kind: "rollback"; readonly to?: string | undefined }
   /** The operator ends a hold and forgives bad releases. */
@@ -86,6 +88,8 @@ export function step(state: HostState, event: HostEvent): Step {
       return healthy(state, event.release);
     case "failed":
       return failed(state, event);
+    case "unfit":
+      return mayTry(state, event.release, true) ? [markBad(state, event), []] : [state, []];
     case "rollback":
       return rollBack(state, event.to);
     case "resume":
@@ -95,15 +99,21 @@ export function step(state: HostState, event: HostEvent): Step {
   }
 }
 
+/** Whether two states are the same but for what runs, which the system knows better after a crash. */
+export function isAsLasting(a: HostState, b: HostState): boolean {
+  const same = a.staged === b.staged && a.current === b.current && a.rollback === b.rollback && a.held === b.held;
+  return same && a.bad === b.bad;
+}
+
 export const isBad = (state: HostState, release: string): boolean => state.bad.some((bad) => bad.release === release);
 
 export const sequenceOf = (release: string): number => Number.parseInt(release, 10);
 
 /** Why a release that the repository offers is not tried; undefined where it is, or where it is here already. */
-export function whyNot(state: HostState, release: string): string | undefined {
+export function whyNot(state: HostState, release: string, insist = false): string | undefined {
   const bad = state.bad.find((candidate) => candidate.release === release);
   if (bad) return `it is bad: ${bad.reason}`;
-  return isHeld(state, release) ? `held since the rollback from ${state.held}` : undefined;
+  return isHeld(state, release) && !insist ? `held since the rollback from ${state.held}` : undefined;
 }
 
 /** Whether a hold keeps it from being tried: only what is newer than what was rolled back from ends a hold. */
@@ -143,18 +153,22 @@ function healthy(state: HostState, release: string): Step {
   return [next, [{ kind: "switch", release }, collect(next)]];
 }
 
-function failed(state: HostState, { release, reason, failures }: HostEvent & { kind: "failed" }): Step {
+function markBad(state: HostState, { release, reason }: Bad): HostState {
   const bad = [...state.bad.filter((other) => other.release !== release), { release, reason }].slice(-MAX_BAD);
+  // An older release that was tried again may be the one kept to go back to.
+  return { ...state, bad, rollback: state.rollback === release ? undefined : state.rollback };
+}
+
+function failed(state: HostState, { release, reason, failures }: HostEvent & { kind: "failed" }): Step {
   if (release === state.staged) {
-    // An older release that was tried again may be the one kept to go back to.
-    const rollback = state.rollback === release ? undefined : state.rollback;
-    const next = { ...state, staged: undefined, rollback, bad };
+    const next = { ...markBad(state, { release, reason }), staged: undefined };
     return next.current === undefined ? stopGuest(next) : replaceGuest(next, next.current);
   }
   if (release !== state.current || state.staged !== undefined) return [state, []];
   const { rollback } = state;
   if (rollback === undefined || failures < MAX_FAILURES) return replaceGuest(state, release);
-  const [next, actions] = replaceGuest({ ...state, current: rollback, rollback: undefined, bad }, rollback);
+  const back = { ...markBad(state, { release, reason }), current: rollback, rollback: undefined };
+  const [next, actions] = replaceGuest(back, rollback);
   return [next, [{ kind: "switch", release: rollback }, ...actions]];
 }
 

@@ -2,10 +2,14 @@
 import { DeployError } from "../errors.ts";
 import { namedFiles } from "../manifest/manifest.ts";
 import { isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
+import { acceptedAbi, isSolo5Target, solo5Releases } from "../kernel/solo5-releases.ts";
+import type { Target } from "../kernel/target.ts";
 import { sha256 } from "../util/digest.ts";
 import type { TipFile } from "./mirror.ts";
 
 export interface Expectations {
+  /** The Solo5 release of the tender that runs guests here, where it is known. */
+  readonly solo5?: string | undefined;
   readonly name: string;
   readonly target: string;
   readonly arch: string | undefined;
@@ -38,7 +42,20 @@ export function judgeManifest(manifest: ReleaseManifest, expected: Expectations)
     );
   }
   judgeSequence(manifest, manifest.sequence, expected);
-  return kernels[0] as ManifestKernel;
+  const kernel = kernels[0] as ManifestKernel;
+  judgeAbi(kernel.target, kernel.abiVersion, expected.solo5);
+  return kernel;
+}
+
+/** A tender runs kernels of its own ABI version only. Throws RELEASE_UNTRUSTED for another; says nothing without facts. */
+export function judgeAbi(target: Target | null, abi: number | undefined, solo5: string | undefined): void {
+  if (solo5 === undefined || abi === undefined || target === null || !isSolo5Target(target)) return;
+  const accepted = acceptedAbi(target, solo5);
+  if (accepted === abi) return;
+  throw untrusted(
+    `the kernel needs ABI version ${abi} (Solo5 ${solo5Releases(target, abi) ?? "of no known release"}), the tender here is Solo5 ${solo5} with version ${accepted ?? "none"}`,
+    "install the tender that belongs to the kernel, or build with the Solo5 that belongs to the tender",
+  );
 }
 
 function judgeSequence(manifest: ReleaseManifest, sequence: number, { newest, allowDowngrade }: Expectations): void {

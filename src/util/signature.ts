@@ -2,7 +2,7 @@
  * SSH signatures (`ssh-keygen -Y`, PROTOCOL.sshsig) over exact bytes. Made with a key in a 0600 file, verified against an
  * allowed-signers file.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { exec } from "./exec.ts";
@@ -27,21 +27,60 @@ export async function signText(text: string, key: string): Promise<string> {
   return readFileSync(`${file}.sig`, "utf8");
 }
 
-/** Who signed `text`, by the allowed-signers file. Throws SIGNATURE_INVALID when nobody in it did. */
-export async function verifySignature(text: Buffer, signature: Buffer, allowedSigners: string): Promise<string> {
+export interface SignaturePolicy {
+  /** Path of a file in ssh-keygen's ALLOWED SIGNERS form: principals, options such as valid-before, keys. */
+  readonly allowedSigners: string;
+  /** Path of a file of public keys, or of a revocation list (ssh-keygen -k), that are accepted no more. */
+  readonly revokedSigners?: string | undefined;
+  /** When the signature has to be good, for keys that are valid for a time. */
+  readonly at: Date;
+}
+
+/**
+ * Who signed `text`, by the allowed-signers file. Throws SIGNATURE_INVALID when nobody in it did, with a key that is valid
+ * and not revoked. Needs OpenSSH 8.7 or later.
+ */
+export async function verifySignature(text: Buffer, signature: Buffer, policy: SignaturePolicy): Promise<string> {
+  const { allowedSigners, revokedSigners } = policy;
+  for (const file of [allowedSigners, ...(revokedSigners === undefined ? [] : [revokedSigners])]) {
+    if (!existsSync(file)) throw new DeployError("USAGE", `${file}: no such file`, { hint: "host.yml names it" });
+  }
   using directory = tempDir("unikernel-deploy-verify");
   const sigFile = path.join(directory.path, "sig");
   writeFileSync(sigFile, signature);
-  const found = await exec(["ssh-keygen", "-Y", "find-principals", "-s", sigFile, "-f", allowedSigners]);
-  const principal = found.stdout.toString("utf8").trim().split("\n")[0] ?? "";
-  if (found.code !== 0 || principal === "") throw invalid(`no key in ${allowedSigners} made it`);
-  const verified = await exec(
-    ["ssh-keygen", "-Y", "verify", "-f", allowedSigners, "-I", principal, "-n", NAMESPACE, "-s", sigFile],
-    { input: text },
-  );
-  if (verified.code !== 0)
-    throw invalid((verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "");
-  return principal;
+  const time = `-Overify-time=${policy.at.toISOString().replaceAll(/[-:T]|\.\d+/g, "")}`;
+  const found = await exec(["ssh-keygen", "-Y", "find-principals", "-s", sigFile, "-f", allowedSigners, time]);
+  // A line is a list of principals as the file has it.
+  const principals = found.stdout
+    .toString("utf8")
+    .split(/[\n,]/)
+    .filter((principal) => principal.trim() !== "");
+  if (found.code !== 0 || principals.length === 0) throw invalid(`no valid key in ${allowedSigners} made it`);
+  const revoked = revokedSigners === undefined ? [] : ["-r", revokedSigners];
+  let said = "";
+  for (const principal of new Set(principals)) {
+    const verified = await exec(
+      [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        allowedSigners,
+        "-I",
+        principal,
+        "-n",
+        NAMESPACE,
+        "-s",
+        sigFile,
+        time,
+        ...revoked,
+      ],
+      { input: text },
+    );
+    if (verified.code === 0) return principal;
+    said ||= (verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "";
+  }
+  throw invalid(said);
 }
 
 function invalid(why: string): DeployError {

@@ -215,6 +215,7 @@ function live(random: (below: number) => number): void {
       const release = random(4) === 0 ? some() : (world.guest ?? some());
       world.send({ kind: "failed", release, reason: "x", failures: 1 + random(MAX_FAILURES + 1) });
     } else if (kind < 17) world.send({ kind: "rollback", to: random(2) === 0 ? known() : undefined });
+    else if (kind === 17 && random(3) === 0) world.send({ kind: "unfit", release: some(), reason: "x" });
     else if (kind === 17) world.send({ kind: "resume" });
     else if (kind === 18) world.send({ kind: "changed" });
     else {

@@ -1,0 +1,279 @@
+/**
+ * A volume's image, put together from the repository's blobs and, where another release has the same bytes already, from
+ * there. Whatever it is put together from, the whole of it is hashed and compared with the manifest.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, constants, copyFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { layoutOf } from "../image/format.ts";
+import { formatNamed } from "../image/formats.ts";
+import { type FileEntry, pathProblem, sortTree } from "../image/tree.ts";
+import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
+import { ioError, type OpenFile, openFile } from "../util/files.ts";
+import { readBlobs } from "../util/git-blobs.ts";
+import { ImageWriter } from "../util/image-writer.ts";
+import type { Mirror, TipFile } from "./mirror.ts";
+
+/** A release on this host that was verified. */
+export interface OtherRelease {
+  readonly directory: string;
+  readonly manifest: ReleaseManifest;
+}
+
+/** Consecutive bytes of an image. */
+type Run =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "zeros"; readonly length: number }
+  | { readonly kind: "blob"; readonly id: string; readonly size: number; readonly part?: StoredPart };
+
+/** A stored part of an image, with the digest that the manifest has of it. */
+interface StoredPart {
+  readonly path: string;
+  readonly sha256: string;
+}
+
+/** Writes `volumes/<name>.img` below `directory`. Throws DIGEST_MISMATCH where it is not what the manifest says. */
+export async function assembleVolume(
+  mirror: Mirror,
+  volume: DataVolume,
+  directory: string,
+  others: readonly OtherRelease[],
+): Promise<void> {
+  const target = imageFile(directory, volume.name);
+  const runs = volume.layout === "files" ? filesRuns(mirror, volume) : imageRuns(mirror, volume);
+  if (await shareImage(volume, target, others)) {
+    writeBlobList(directory, volume, runs);
+    return;
+  }
+  using donor = openDonor(volume, others);
+  try {
+    await writeImage(mirror, volume, directory, runs, donor);
+  } catch (error) {
+    // What was copied may be at fault: a disk forgets. Only what comes from the repository alone can be refused.
+    if (donor === undefined || !(error instanceof DeployError) || error.code !== "DIGEST_MISMATCH") throw error;
+    await writeImage(mirror, volume, directory, runs, undefined);
+  }
+}
+
+async function writeImage(
+  mirror: Mirror,
+  volume: DataVolume,
+  directory: string,
+  runs: Iterable<Run>,
+  donor: Donor | undefined,
+): Promise<void> {
+  const target = imageFile(directory, volume.name);
+  using writer = new ImageWriter(target);
+  const rest = runs[Symbol.iterator]();
+  const wanted: string[] = [];
+  for (const run of runs) if (run.kind === "blob" && !donor?.has(run.id, run.size)) wanted.push(run.id);
+  // Everything up to the next blob that git has to bring; that blob.
+  const advance = () => {
+    for (let next = rest.next(); !next.done; next = rest.next()) {
+      const run = next.value;
+      if (run.kind === "bytes") writer.bytes(run.bytes);
+      else if (run.kind === "zeros") writer.zeros(run.length);
+      else if (donor?.has(run.id, run.size)) donor.copy(run.id, writer);
+      else return run;
+    }
+    return undefined;
+  };
+  let current = advance();
+  let hash = createHash("sha256");
+  if (wanted.length > 0) {
+    await readBlobs(mirror.git, wanted, {
+      begin() {
+        hash = createHash("sha256");
+      },
+      chunk(bytes) {
+        if (current?.part) hash.update(bytes);
+        writer.bytes(bytes);
+      },
+      end() {
+        const part = current?.part;
+        const digest = part && hash.digest("hex");
+        if (part && digest !== part.sha256) throw mismatch(part.path, `sha256 ${digest}`, part.sha256);
+        current = advance();
+      },
+    });
+  }
+  const image = writer.finish();
+  const name = `volumes/${volume.name}.img`;
+  if (image.size !== volume.size) throw mismatch(name, `${image.size} bytes`, `${volume.size}`);
+  if (image.sha256 !== volume.sha256) throw mismatch(name, `sha256 ${image.sha256}`, volume.sha256);
+  chmodSync(target, 0o444);
+  writeBlobList(directory, volume, runs);
+}
+
+/** Layout image: the image's blob, or those of its parts. */
+function imageRuns(mirror: Mirror, volume: DataVolume): readonly Run[] {
+  const parts = volume.parts ?? [{ path: volume.path ?? "", size: volume.size, sha256: volume.sha256 }];
+  return parts.map((part) => {
+    const { id, size } = requireFile(mirror, part.path);
+    if (size !== part.size) throw mismatch(part.path, `${size} bytes`, `${part.size}`);
+    return { kind: "blob", id, size, part };
+  });
+}
+
+/** A file of the site as the repository stores it: one blob, or several in order. */
+interface StoredFile extends FileEntry {
+  readonly blobs: readonly TipFile[];
+}
+
+/** Layout files: what the format puts around the files, and the files' blobs. Can be walked more than once. */
+function filesRuns(mirror: Mirror, volume: DataVolume): Iterable<Run> {
+  const tree = storedTree(mirror.files, volume.name);
+  const layout = layoutOf(formatNamed(volume.format), tree, { size: volume.size });
+  if (layout.size !== volume.size)
+    throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
+  return {
+    *[Symbol.iterator]() {
+      for (const piece of layout.pieces()) {
+        if (piece.kind !== "content") yield piece;
+        else for (const { id, size } of tree[piece.file]?.blobs ?? []) yield { kind: "blob", id, size };
+      }
+    },
+  };
+}
+
+function storedTree(files: ReadonlyMap<string, TipFile>, volume: string): readonly StoredFile[] {
+  const tree = new Map<string, StoredFile>();
+  const whole = `volumes/${volume}/`;
+  const parts = `volumes/${volume}.parts/`;
+  const problems: string[] = [];
+  const add = (file: string, blob: TipFile) => {
+    const problem = pathProblem(file);
+    if (problem) problems.push(problem);
+    const so = tree.get(file);
+    tree.set(file, { path: file, size: (so?.size ?? 0) + blob.size, blobs: [...(so?.blobs ?? []), blob] });
+  };
+  // git lists paths bytewise, so the parts of a file come in order.
+  for (const [name, blob] of files) {
+    if (name.startsWith(whole)) add(name.slice(whole.length), blob);
+    if (name.startsWith(parts)) add(name.slice(parts.length, name.lastIndexOf("/")), blob);
+  }
+  if (problems.length === 0) return sortTree([...tree.values()]);
+  throw new DeployError("RELEASE_UNTRUSTED", `volumes/${volume} has names that no site has`, { problems });
+}
+
+/**
+ * Takes the whole image from another release that has the same: its bytes are hashed again, and then shared. A clone is
+ * independent; a hard link is safe here because nothing opens an image of a release for writing (mode 0444, and guests
+ * get copies or read-only devices).
+ */
+async function shareImage(volume: DataVolume, target: string, others: readonly OtherRelease[]): Promise<boolean> {
+  for (const { directory, manifest } of others) {
+    const same = manifest.volumes.find(
+      (other) => isDataVolume(other) && other.sha256 === volume.sha256 && other.size === volume.size,
+    );
+    const file = same && imageFile(directory, same.name);
+    if (file === undefined || !existsSync(file) || (await digestOf(file)) !== volume.sha256) continue;
+    try {
+      cloneOrLink(file, target);
+      return true;
+    } catch {
+      // Another file system, or too many links: it is put together like any other.
+      rmSync(target, { force: true });
+    }
+  }
+  return false;
+}
+
+function cloneOrLink(from: string, to: string): void {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    chmodSync(to, 0o444);
+  } catch {
+    rmSync(to, { force: true });
+    linkSync(from, to);
+  }
+}
+
+const CHUNK = 1024 * 1024;
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  using source = openFile(file);
+  for (let at = 0; at < source.size; at += CHUNK) {
+    hash.update(source.read(at, Math.min(CHUNK, source.size - at)));
+    // Signals, and the watch over the running guest, get their turn.
+    if (at % (64 * CHUNK) === 0) await new Promise(setImmediate);
+  }
+  return hash.digest("hex");
+}
+
+/** An image of another release, with where each blob lies in it. */
+class Donor implements Disposable {
+  readonly #file: OpenFile;
+  readonly #blobs: ReadonlyMap<string, { readonly offset: number; readonly size: number }>;
+
+  constructor(image: string, blobs: ReadonlyMap<string, { readonly offset: number; readonly size: number }>) {
+    this.#file = openFile(image);
+    this.#blobs = blobs;
+  }
+
+  has(id: string, size: number): boolean {
+    return this.#blobs.get(id)?.size === size;
+  }
+
+  copy(id: string, to: ImageWriter): void {
+    const { offset, size } = this.#blobs.get(id) as { offset: number; size: number };
+    for (let at = 0; at < size; at += CHUNK) {
+      const bytes = this.#file.read(offset + at, Math.min(CHUNK, size - at));
+      if (bytes.length === 0) throw mismatch("an earlier image", "a shorter file", "its size");
+      to.bytes(bytes);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/** The image of the same volume in the newest release that still knows where its blobs are. */
+function openDonor(volume: DataVolume, others: readonly OtherRelease[]): Donor | undefined {
+  for (const { directory } of others) {
+    const list = blobList(directory, volume.name);
+    const image = imageFile(directory, volume.name);
+    if (!existsSync(list) || !existsSync(image)) continue;
+    const blobs = new Map<string, { offset: number; size: number }>();
+    for (const line of readFileSync(list, "latin1").split("\n")) {
+      const match = /^([0-9a-f]{40,64}) (\d+) (\d+)$/.exec(line);
+      if (match) blobs.set(match[1] as string, { offset: Number(match[2]), size: Number(match[3]) });
+    }
+    return new Donor(image, blobs);
+  }
+  return undefined;
+}
+
+/** Notes where each blob lies in the image, for the next release: id, offset, size. */
+function writeBlobList(directory: string, volume: DataVolume, runs: Iterable<Run>): void {
+  let at = 0;
+  const lines: string[] = [];
+  for (const run of runs) {
+    if (run.kind === "blob") lines.push(`${run.id} ${at} ${run.size}\n`);
+    at += run.kind === "bytes" ? run.bytes.length : run.kind === "zeros" ? run.length : run.size;
+  }
+  try {
+    writeFileSync(blobList(directory, volume.name), lines.join(""));
+  } catch (error) {
+    throw ioError(`cannot write to ${directory}`, error);
+  }
+}
+
+const imageFile = (directory: string, name: string) => path.join(directory, "volumes", `${name}.img`);
+const blobList = (directory: string, name: string) => path.join(directory, "volumes", `${name}.blobs`);
+
+/** Throws RELEASE_UNTRUSTED where the repository does not have it. */
+export function requireFile(mirror: Mirror, name: string): TipFile {
+  const file = mirror.files.get(name);
+  if (file) return file;
+  throw new DeployError("RELEASE_UNTRUSTED", `${name} is not in the repository`);
+}
+
+export function mismatch(name: string, found: string, expected: string): DeployError {
+  return new DeployError("DIGEST_MISMATCH", `${name}: ${found}, the manifest says ${expected}`, {
+    hint: "the running release is untouched; find out who changed the repository, then deploy again",
+  });
+}

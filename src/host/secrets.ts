@@ -1,0 +1,153 @@
+/**
+ * Secret volumes: made on this host, from a directory or given as an image, of mode 0600, in the runtime directory. Their
+ * content is in no release, no log and no argument.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import path from "node:path";
+import { DeployError } from "../errors.ts";
+import { layoutOf } from "../image/format.ts";
+import { formatNamed } from "../image/formats.ts";
+import { type FileEntry, sortTree, treeProblems } from "../image/tree.ts";
+import type { ReleaseManifest, SecretVolume } from "../manifest/schema.ts";
+import { ioError, openFile } from "../util/files.ts";
+import { ImageWriter } from "../util/image-writer.ts";
+import type { HostContext } from "./context.ts";
+
+export interface SecretImage {
+  readonly volume: string;
+  readonly device: string;
+  /** Absolute path. */
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** More than this in a directory of secrets is a mistake (files). */
+const MAX_FILES = 10_000;
+const CHUNK = 1024 * 1024;
+
+/**
+ * Makes the secret volumes that a release declares. Throws USAGE for one that host.yml says nothing of, SITE_UNREADABLE
+ * for files that cannot be read; what was there before is then still whole.
+ */
+export function makeSecrets(context: HostContext, manifest: ReleaseManifest, runtime: string): SecretImage[] {
+  const directory = path.join(runtime, "secrets");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
+  const declared = manifest.volumes.filter((volume): volume is SecretVolume => volume.secret === true);
+  const missing = declared.filter(({ name }) => context.config.secrets[name] === undefined);
+  if (missing.length > 0) {
+    throw new DeployError(
+      "USAGE",
+      `host.yml has no content for secret volume ${missing.map(({ name }) => name).join(", ")}`,
+      {
+        hint: "add secrets: {NAME: {from: DIRECTORY}} to host.yml",
+      },
+    );
+  }
+  return declared.map((volume) => makeSecret(context, volume, directory));
+}
+
+/** Removes all but these images. */
+export function removeSecrets(runtime: string, keep: readonly string[]): void {
+  const directory = path.join(runtime, "secrets");
+  if (!existsSync(directory)) return;
+  for (const entry of readdirSync(directory)) {
+    const file = path.join(directory, entry);
+    if (!keep.includes(file)) rmSync(file, { force: true });
+  }
+}
+
+/** One digest over all of them, to notice a change by. */
+export function secretsPrint(images: readonly SecretImage[]): string {
+  const hash = createHash("sha256");
+  for (const { volume, device, sha256 } of images) hash.update(`${volume} ${device} ${sha256}\n`);
+  return hash.digest("hex");
+}
+
+function makeSecret({ config, directory: base }: HostContext, volume: SecretVolume, directory: string): SecretImage {
+  const { from, format } = config.secrets[volume.name] as { from: string; format?: string };
+  const source = path.resolve(base, from);
+  const formatName = format ?? volume.format;
+  // Two releases may want it in two formats, and one of them runs while the other is made ready.
+  const target = path.join(directory, `${volume.name}.${formatName}.img`);
+  if (!existsSync(source)) throw unreadable(volume, `${source}: no such file or directory`);
+  // The next one beside it: the guest may have the old one open.
+  const fresh = `${target}.next`;
+  const sha256 = statSync(source).isDirectory()
+    ? buildImage(volume, source, formatName, fresh)
+    : copyImage(source, fresh);
+  return { volume: volume.name, device: volume.device, file: settle(fresh, target, sha256), sha256 };
+}
+
+/** Keeps the image that is there where it has these bytes: a guest that has it open goes on with the same file. */
+function settle(fresh: string, target: string, sha256: string): string {
+  if (existsSync(target) && digestOf(target) === sha256) {
+    rmSync(fresh, { force: true });
+    chmodSync(target, 0o600);
+    return target;
+  }
+  try {
+    renameSync(fresh, target);
+  } catch (error) {
+    throw ioError(`cannot write ${target}`, error);
+  }
+  return target;
+}
+
+function buildImage(volume: SecretVolume, source: string, formatName: string, target: string): string {
+  const tree = sortTree(listFiles(source, volume));
+  const problems = treeProblems(tree);
+  if (problems.length > 0 || tree.length === 0)
+    throw unreadable(volume, tree.length === 0 ? `${source} has no files` : (problems[0] as string));
+  const layout = layoutOf(formatNamed(formatName), tree);
+  using writer = new ImageWriter(target, 0o600);
+  for (const piece of layout.pieces()) {
+    if (piece.kind === "bytes") writer.bytes(piece.bytes);
+    else if (piece.kind === "zeros") writer.zeros(piece.length);
+    else {
+      const { path: name, size } = tree[piece.file] as FileEntry;
+      using file = openFile(path.join(source, name));
+      if (file.size !== size) throw unreadable(volume, `${name} changed while it was read`);
+      pour(file, writer);
+    }
+  }
+  return writer.finish().sha256;
+}
+
+function copyImage(source: string, target: string): string {
+  using writer = new ImageWriter(target, 0o600);
+  using file = openFile(source);
+  pour(file, writer);
+  return writer.finish().sha256;
+}
+
+function pour(file: { readonly size: number; read(at: number, length: number): Uint8Array }, to: ImageWriter): void {
+  for (let at = 0; at < file.size; at += CHUNK) to.bytes(file.read(at, Math.min(CHUNK, file.size - at)));
+}
+
+/** Regular files below a directory. Links are followed: certbot's live/ is made of them. */
+function listFiles(directory: string, volume: SecretVolume, prefix = ""): FileEntry[] {
+  const entries: FileEntry[] = [];
+  for (const name of readdirSync(path.join(directory, prefix)).toSorted()) {
+    const relative = prefix === "" ? name : `${prefix}/${name}`;
+    const stat = statSync(path.join(directory, relative), { throwIfNoEntry: false });
+    if (stat?.isDirectory() && relative.split("/").length < 16) entries.push(...listFiles(directory, volume, relative));
+    else if (stat?.isFile()) entries.push({ path: relative, size: stat.size });
+    else throw unreadable(volume, `${relative} is no regular file`);
+    if (entries.length > MAX_FILES) throw unreadable(volume, `more than ${MAX_FILES} files`);
+  }
+  return entries;
+}
+
+function digestOf(file: string): string {
+  const hash = createHash("sha256");
+  using source = openFile(file);
+  for (let at = 0; at < source.size; at += CHUNK) hash.update(source.read(at, Math.min(CHUNK, source.size - at)));
+  return hash.digest("hex");
+}
+
+const unreadable = (volume: SecretVolume, why: string) =>
+  new DeployError("SITE_UNREADABLE", `secret volume ${volume.name}: ${why}`, {
+    hint: "secrets in host.yml say where its files are",
+  });

@@ -1,5 +1,6 @@
 /** The Action as a runner runs it: dist/action.js under Node 24, with inputs, event, and the files a runner gives. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -117,6 +118,33 @@ describe("mode auto", () => {
     await using project = await newProject();
     const result = await act(project, { inputs: { device: "nosuch", ignore: "kernel-devices" } });
     assert.equal(result.conclusion, "success", result.log);
+  });
+});
+
+const noQemu = existsSync("/usr/bin/qemu-system-x86_64")
+  ? false
+  : "qemu is not installed (Debian: apt-get install qemu-system-x86)";
+
+describe("booting", { skip: noQemu }, () => {
+  const kernel = path.join(ROOT, "examples/kernel/site.virtio");
+
+  test("fetches every page before anything is deployed, and says so in the summary", async () => {
+    await using project = await newProject();
+    const result = await act(project, { inputs: { kernel, boot: "qemu", memory: 16 }, timeoutMs: 120_000 });
+    assert.equal(result.conclusion, "success", result.log);
+    assert.match(result.summary, /boot.*kernels\/site\.virtio.*0 mismatches/s);
+  });
+
+  test("keeps a guest that serves nothing from being deployed", async () => {
+    await using project = await newProject();
+    const repository = await createBareRepository(project.directory.path, "deployment");
+    const result = await act(project, {
+      inputs: { kernel, boot: "qemu", memory: 16, args: "--fault=panic", "deployment-repository": repository },
+      timeoutMs: 120_000,
+    });
+    assert.equal(result.conclusion, "failure");
+    assert.match(result.summary, /panic/);
+    assert.equal(await git(repository, "for-each-ref"), "");
   });
 });
 

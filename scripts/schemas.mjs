@@ -230,7 +230,7 @@ const manifest = {
   },
 };
 
-/** report.json has no validator in the program, which only ever writes it. */
+/** What the program writes as report.json. It believes less of one that it reads, and so needs another validator for that. */
 function reportSchema() {
   const text = (description, extra = {}) => ({ type: "string", description, ...extra });
   const number = (description) => ({ type: "integer", minimum: 0, description });
@@ -277,10 +277,51 @@ function reportSchema() {
         items: { $ref: "#/$defs/boot" },
         description: "One for each kernel, where the kernels were to be booted.",
       },
+      comparison: { $ref: "#/$defs/comparison" },
     },
     required: ["type", "version", "name", "commit", "passed", "errors", "warnings", "notes", "findings", "ignored"],
-    $defs: { finding, boot: bootSchema(text, number) },
+    $defs: { finding, boot: bootSchema(text, number), comparison: comparisonJsonSchema(text, number) },
   };
+}
+
+function comparisonJsonSchema(text, number) {
+  const object = (description, properties, required) => ({ type: "object", description, properties, required });
+  const list = (description, items) => ({ type: "array", description, items });
+  const sizes = (description) => ({ type: "object", description, additionalProperties: number("Bytes.") });
+  const deployed = {
+    sequence: number("Its number."),
+    commit: text("Its source commit."),
+    kernels: sizes("By target and architecture."),
+    volumes: sizes("By data volume."),
+  };
+  const files = {
+    volume: text("Name of the data volume."),
+    added: number("Files that are new."),
+    changed: number("Files with other content."),
+    removed: number("Files that are gone."),
+    examples: list("Some of them.", text("Path, after + for added, ~ for changed, - for removed.")),
+  };
+  const push = {
+    outcome: text("What deploying would come to: planned, unchanged or superseded."),
+    sequence: number("Number that the release would have."),
+    changed: number("Files that would be new or other in the destination."),
+    removed: number("Files that would be gone there."),
+    bytes: number("Bytes of what is new, before compression."),
+    problem: text("Why it would fail."),
+  };
+  const deployment = {
+    sequence: number("Number of the release."),
+    kernels: number("Bytes of all kernels."),
+    images: number("Bytes of all images."),
+  };
+  const properties = {
+    deployed: object("The release that a host would get now.", deployed, ["commit", "kernels", "volumes"]),
+    files: list("What differs.", object("In one volume.", files, Object.keys(files))),
+    push: object("What deploying would push, from a dry run.", push, []),
+    history: list("The last deployments, oldest first.", object("One of them.", deployment, Object.keys(deployment))),
+  };
+  const description = "The release beside what is deployed now, where that could be read.";
+  return { title: "Comparison", ...object(description, properties, ["files", "history"]) };
 }
 
 /** Durations are in milliseconds from the start of the guest's process. */

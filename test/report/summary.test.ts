@@ -313,3 +313,13 @@ test("a chart needs two points, and its labels are plain", () => {
   const point = { label: '1"]\nline [9]', kernels: 100, images: 2_500_000 };
   assert.match(renderChart([point, point]), /x-axis \["1line 9", "1line 9"\]\n {2}y-axis "MB"\n {2}bar \[2\.5, 2\.5\]/);
 });
+
+test("report.json is what its schema says", async () => {
+  const { Ajv2020 } = await import("ajv/dist/2020.js");
+  const schema = JSON.parse(readFileSync(path.join(import.meta.dirname, "../../schema/report.v1.json"), "utf8"));
+  const validate = new Ajv2020({ strict: false }).compile(schema);
+  for (const result of [RESULT, FAILED]) {
+    validate(JSON.parse(JSON.stringify(reportDocument(result.manifest, result))));
+    assert.deepEqual(validate.errors, null);
+  }
+});

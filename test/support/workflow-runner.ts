@@ -104,10 +104,10 @@ export async function runWorkflow(options: WorkflowRunOptions): Promise<Workflow
     await run.runJobs({ prefix: "", workflow, inputs: {}, secrets, granted: undefined, ours: false });
   } catch (error) {
     if (!(error instanceof StartupFailure)) throw error;
-    return { ...run, conclusion: "failure", startupFailure: error.message };
+    return { ...run.left(), conclusion: "failure", startupFailure: error.message };
   }
   const failed = [...run.jobs.values()].some(({ result }) => result === "failure" || result === "cancelled");
-  return { ...run, conclusion: failed ? "failure" : "success" };
+  return { ...run.left(), conclusion: failed ? "failure" : "success" };
 }
 
 /** A pull request from another repository gets no secrets, and a token that can only read. */
@@ -126,6 +126,10 @@ class Run {
 
   constructor(options: WorkflowRunOptions) {
     this.#options = options;
+  }
+
+  left(): Pick<WorkflowRun, "jobs" | "artifacts" | "attestations"> {
+    return { jobs: this.jobs, artifacts: this.artifacts, attestations: this.attestations };
   }
 
   /** Jobs start as soon as all they need has ended, whatever else is still running; the status of all of them. */
@@ -213,7 +217,7 @@ class Run {
     const outputs = Object.fromEntries(
       Object.entries(filledOutputs as Document).map(([name, value]) => [name, asText(value)]),
     );
-    return finish({ ...idle, ...ran, outputs, environment: String(filled.environment) });
+    return finish({ ...idle, ...ran, outputs, environment: asText(filled.environment) });
   }
 
   /** One of a group at a time. */
@@ -325,8 +329,8 @@ const ALL = ["actions", "attestations", "contents", "deployments", "id-token", "
 
 const groupOf = (concurrency: Json) =>
   typeof concurrency === "object" && concurrency !== null
-    ? String((concurrency as Document)["group"])
-    : String(concurrency);
+    ? asText((concurrency as Document)["group"] ?? "")
+    : asText(concurrency);
 
 /** Only declared secrets arrive, and those of an own name only where the caller says `inherit`. */
 function passedSecrets(

@@ -148,6 +148,8 @@ export interface QemuOptions {
   /** Device arguments instead of the usual network card and disk; `disk` and `n0` are defined. */
   devices?: string[];
   memory?: number;
+  /** Instead of the committed kernel. */
+  kernel?: string;
   /** Further QEMU arguments. */
   extra?: string[];
 }
@@ -187,7 +189,7 @@ export async function startQemu(machine: Machine, image: string, options: QemuOp
         ...(options.devices ?? usual).flatMap((device) => ["-device", device]),
         ...(options.extra ?? []),
         "-kernel",
-        path.join(kernelFolder, `site.${machine}`),
+        options.kernel ?? path.join(kernelFolder, `site.${machine}`),
         "-append",
         options.append ?? "",
       ],

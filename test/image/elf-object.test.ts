@@ -102,7 +102,7 @@ describe("elf-object", () => {
       assert.match(load, / R +0x/, segments);
       const symbols = await succeed("readelf", ["-sW", directory.join("linked")]);
       const value = (name: string) =>
-        Number.parseInt(new RegExp(`([0-9a-f]+) +\\d+ \\w+ +GLOBAL.* ${name}$`, "m").exec(symbols)?.[1] ?? "", 16);
+        Number.parseInt(new RegExp(`([0-9a-f]+) +\\w+ \\w+ +GLOBAL.* ${name}$`, "m").exec(symbols)?.[1] ?? "", 16);
       assert.equal(value("www_start") % 4096, 0);
       assert.equal(value("www_end") - value("www_start"), value("www_size"));
     });

@@ -6,6 +6,9 @@ import { Ring, type RingMemory } from "./ring.ts";
 /** As built, the worker stands beside the chunk with this code; as source, beside this file. */
 const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
 
+/** A worker could not start, or ended as it never should: the image has to be made without. */
+export class CrewLost extends Error {}
+
 export class Crew implements AsyncDisposable {
   readonly #ring: Ring;
   readonly #workers: readonly Worker[];
@@ -30,9 +33,9 @@ export class Crew implements AsyncDisposable {
     return this.#workers.length;
   }
 
-  /** Throws what ended a worker that should not have ended. */
+  /** Throws `CrewLost` where a worker is no more. */
   check(): void {
-    if (this.#lost !== undefined) throw this.#lost;
+    if (this.#lost !== undefined) throw new CrewLost("a worker ended", { cause: this.#lost });
   }
 
   /** Waits until no worker touches the image any more. */

@@ -12,7 +12,7 @@ import type { FileTree } from "../image/tree.ts";
 import type { WrittenImage } from "../util/image-writer.ts";
 import { ioError } from "../util/files.ts";
 import { OutputFile } from "../util/output-file.ts";
-import { Crew } from "./crew.ts";
+import { Crew, CrewLost } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
 import { changed, Hand } from "./hand.ts";
 import { Planner } from "./planner.ts";
@@ -43,6 +43,22 @@ export async function writeImage(
   options: WriteImageOptions = {},
 ): Promise<BuiltImage> {
   const threads = options.threads ?? threadsFor(layout, files);
+  try {
+    return await writeWith(threads, { layout, files, out, ...options });
+  } catch (error) {
+    // Where no thread can be had (a limit on processes, too little memory), one is enough.
+    if (error instanceof CrewLost && threads > 1) return writeWith(1, { layout, files, out, ...options });
+    throw error;
+  }
+}
+
+interface Job extends WriteImageOptions {
+  readonly layout: ImageLayout;
+  readonly files: FileTree<SiteFile>;
+  readonly out: string;
+}
+
+async function writeWith(threads: number, { layout, files, out, ...options }: Job): Promise<BuiltImage> {
   const memory = newRingMemory(options.shape ?? (threads > 1 ? RING_SHAPE : { ...RING_SHAPE, slots: 1 }));
   using output = new OutputFile(out, options.mode);
   await using crew = new Crew(memory, output.fd, threads - 1);

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { appendFileSync, readFileSync, statSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -194,6 +194,19 @@ describe("image create", () => {
     child.kill("SIGTERM");
     assert.deepEqual(await ended, [null, "SIGTERM"]);
     assert.deepEqual(await readdir(directory.path), ["site"]);
+  });
+
+  test("does without a second thread where none can be had", async () => {
+    await using directory = await tempDir("image");
+    const [site, dist] = [directory.join("site"), directory.join("dist")];
+    await sparseFile(path.join(site, "large.bin"), 80 * 1024 ** 2);
+    await cp(path.dirname(CLI), dist, { recursive: true });
+    const create = async (program: string, out: string) =>
+      output(process.execPath, [program, "image", "create", "--json", "--from", site, "--out", directory.join(out)]);
+    const expected = await create(CLI, "with.img");
+    await writeFile(path.join(dist, "chunks/image-worker.js"), "throw new Error('no');");
+    assert.equal(await create(path.join(dist, "cli.js"), "without.img"), expected);
+    assert.deepEqual((await readdir(directory.path)).sort(), ["dist", "site", "with.img", "without.img"]);
   });
 
   test("takes no more memory for a large file or for many files", async (t) => {

@@ -108,7 +108,7 @@ function renderTable(title: string, subjects: readonly Measured[]): string {
       ratio(ours.cpu, cpu),
       memory === undefined ? "" : memory.toFixed(0),
     ];
-    return `| ${name} | ${cells.join(" | ")} |`;
+    return `| ${name.replaceAll("|", "\\|")} | ${cells.join(" | ")} |`;
   });
   const head = "| | wall s | best s | CPU s | ours / its wall | ours / its CPU | peak MB |";
   return [`### ${title}`, "", head, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |", ...lines].join("\n");

@@ -1,6 +1,6 @@
 /** The directories of a tree as FAT will hold them: which names each has, and how many entries they take. Pure. */
 import { ENTRY, putDots, putEntry, type Target } from "./fat-entries.ts";
-import { type FatName, fatNameProblem, foldCase, longSlots, type NameRules, shortNames } from "./fat-names.ts";
+import { fatNameProblem, foldCase, longSlots, type NameRules, shortNames } from "./fat-names.ts";
 import type { FileTree } from "./tree.ts";
 
 /** Readers give up after 65,536 entries, 2 MiB of a directory. */
@@ -11,22 +11,17 @@ export interface FatDirectory {
   /** "a/b", or "" for the root. */
   readonly path: string;
   readonly parent: FatDirectory | undefined;
-  readonly children: readonly FatChild[];
+  readonly names: readonly string[];
+  /** What each name is: the number of the file in the tree, or a directory. */
+  readonly children: readonly (number | FatDirectory)[];
   /** Entries on disk, those for "." and ".." included. */
   readonly entries: number;
 }
 
-export interface FatChild {
-  readonly name: FatName;
-  /** The number of the file in the tree, or the directory. */
-  readonly is: number | FatDirectory;
-}
-
-interface Draft {
-  readonly path: string;
-  readonly parent: Draft | undefined;
+interface Draft extends FatDirectory {
   readonly names: string[];
-  readonly is: (number | Draft)[];
+  readonly children: (number | FatDirectory)[];
+  entries: number;
 }
 
 export interface FatTree {
@@ -38,58 +33,44 @@ export interface FatTree {
 
 /** Sorts the files of a tree into directories and names what FAT cannot hold. */
 export function fatTree(tree: FileTree, rules: NameRules): FatTree {
+  const directories = sorted(tree, rules);
   const problems: string[] = [];
-  const made = new Map<Draft, { -readonly [K in keyof FatDirectory]: FatDirectory[K] }>();
-  const drafts = drafted(tree);
-  for (const draft of drafts) {
-    problems.push(...nameProblems(draft, rules));
-    const parent = draft.parent && made.get(draft.parent);
-    made.set(draft, { path: draft.path, parent, children: [], entries: 0 });
+  for (const directory of directories) {
+    problems.push(...nameProblems(directory, rules));
+    if (directory.entries <= MAX_ENTRIES) continue;
+    problems.push(
+      `${directory.path || "the root directory"}: ${directory.names.length} names need ${directory.entries} entries, a FAT directory holds ${MAX_ENTRIES}`,
+    );
   }
-  // With bad names there is no telling what short names would be.
-  if (problems.length > 0) return { directories: [], problems };
-  for (const draft of drafts) {
-    const directory = made.get(draft) as { -readonly [K in keyof FatDirectory]: FatDirectory[K] };
-    const names = shortNames(draft.names);
-    directory.children = draft.is.map((is, i) => ({
-      name: names[i] as FatName,
-      is: typeof is === "number" ? is : (made.get(is) as FatDirectory),
-    }));
-    const slots = names.reduce((sum, name) => sum + 1 + longSlots(name, rules), 0);
-    directory.entries = slots + (draft.parent ? 2 : 0);
-    if (directory.entries > MAX_ENTRIES) {
-      problems.push(
-        `${draft.path || "the root directory"}: ${draft.names.length} names need ${directory.entries} entries, a FAT directory holds ${MAX_ENTRIES}`,
-      );
-    }
-  }
-  return { directories: [...made.values()], problems };
+  return { directories, problems };
 }
 
-function drafted(tree: FileTree): readonly Draft[] {
+function sorted(tree: FileTree, rules: NameRules): readonly FatDirectory[] {
   const byPath = new Map<string, Draft>();
-  const draftOf = (path: string): Draft => {
+  const add = (directory: Draft, name: string, child: number | FatDirectory) => {
+    directory.names.push(name);
+    directory.children.push(child);
+    directory.entries += 1 + longSlots(name, rules);
+  };
+  const directoryAt = (path: string): Draft => {
     const known = byPath.get(path);
     if (known) return known;
     const slash = path.lastIndexOf("/");
-    const parent = path === "" ? undefined : draftOf(slash < 0 ? "" : path.slice(0, slash));
-    const draft: Draft = { path, parent, names: [], is: [] };
-    byPath.set(path, draft);
-    parent?.names.push(path.slice(slash + 1));
-    parent?.is.push(draft);
-    return draft;
+    const parent = path === "" ? undefined : directoryAt(slash < 0 ? "" : path.slice(0, slash));
+    const made: Draft = { path, parent, names: [], children: [], entries: parent ? 2 : 0 };
+    byPath.set(path, made);
+    if (parent) add(parent as Draft, path.slice(slash + 1), made);
+    return made;
   };
-  draftOf("");
+  directoryAt("");
   tree.forEach(({ path }, file) => {
     const slash = path.lastIndexOf("/");
-    const directory = draftOf(slash < 0 ? "" : path.slice(0, slash));
-    directory.names.push(path.slice(slash + 1));
-    directory.is.push(file);
+    add(directoryAt(slash < 0 ? "" : path.slice(0, slash)), path.slice(slash + 1), file);
   });
   return [...byPath.values()];
 }
 
-function* nameProblems({ path, names }: Draft, rules: NameRules): Generator<string> {
+function* nameProblems({ path, names }: FatDirectory, rules: NameRules): Generator<string> {
   const at = path === "" ? "" : `${path}/`;
   const seen = new Map<string, string>();
   for (const name of names) {
@@ -107,10 +88,15 @@ export function directoryBytes(
   directory: FatDirectory,
   rules: NameRules,
   clusters: { readonly own: number; readonly parent: number },
-  targetOf: (child: FatChild) => Target,
+  targetOf: (child: number | FatDirectory) => Target,
 ): Uint8Array {
   const view = new DataView(new ArrayBuffer(directory.entries * ENTRY));
   let at = directory.parent ? putDots(view, clusters.own, clusters.parent) : 0;
-  for (const child of directory.children) at = putEntry(view, at, child.name, targetOf(child), rules);
+  // Made only now: names are most of what a large site would have to keep in memory.
+  const short = shortNames(directory.names);
+  directory.names.forEach((long, i) => {
+    const target = targetOf(directory.children[i] as number | FatDirectory);
+    at = putEntry(view, at, { long, short: short[i] as string }, target, rules);
+  });
   return new Uint8Array(view.buffer);
 }

@@ -2,7 +2,7 @@
  * Directory entries of 32 bytes: short ones, and the slots of a long name in front of them, last slot first (Microsoft
  * FAT specification 1.03, "FAT 32 Byte Directory Entry Structure"). Pure.
  */
-import { type FatName, longSlots, type NameRules } from "./fat-names.ts";
+import { longSlots, type NameRules } from "./fat-names.ts";
 
 export const ENTRY = 32;
 export const ATTRIBUTE = { volume: 0x08, directory: 0x10, archive: 0x20, longName: 0x0f } as const;
@@ -22,16 +22,22 @@ export interface Target {
   readonly size: number;
 }
 
+/** A name as given, and the short one beside it. */
+export interface NamePair {
+  readonly long: string;
+  readonly short: string;
+}
+
 /** Writes the entries of one name at `at`; returns where the next one goes. */
-export function putEntry(to: DataView, at: number, name: FatName, target: Target, rules: NameRules): number {
-  const slots = longSlots(name, rules);
+export function putEntry(to: DataView, at: number, name: NamePair, target: Target, rules: NameRules): number {
+  const slots = longSlots(name.long, rules);
   const checksum = shortChecksum(name.short);
   for (let slot = slots; slot > 0; slot--, at += ENTRY) {
     to.setUint8(at, slot | (slot === slots ? LAST_SLOT : 0));
     to.setUint8(at + 11, ATTRIBUTE.longName);
     to.setUint8(at + 13, checksum);
     UNIT_OFFSETS.forEach((offset, i) => {
-      to.setUint16(at + offset, unitAt(name.long as string, (slot - 1) * UNIT_OFFSETS.length + i), true);
+      to.setUint16(at + offset, unitAt(name.long, (slot - 1) * UNIT_OFFSETS.length + i), true);
     });
   }
   return putShort(to, at, name.short, target);

@@ -6,7 +6,7 @@ import { DeployError } from "../errors.ts";
 import { roundUp } from "../util/bytes.ts";
 import { count } from "../util/size.ts";
 import { MEDIA, reservedSectors } from "./fat-boot-sector.ts";
-import { directoryBytes, type FatChild, type FatDirectory, fatTree } from "./fat-directories.ts";
+import { directoryBytes, type FatDirectory, fatTree } from "./fat-directories.ts";
 import { ENTRY, type Target } from "./fat-entries.ts";
 import {
   type Demand,
@@ -172,12 +172,14 @@ class Placement {
     return directoryBytes(directory, this.#volume.rules, { own, parent: above }, (child) => this.#target(child));
   }
 
-  #target({ is }: FatChild): Target {
-    if (typeof is !== "number") return { directory: true, cluster: this.#firstOf.get(is) as number, size: 0 };
+  #target(child: number | FatDirectory): Target {
+    if (typeof child !== "number") {
+      return { directory: true, cluster: this.#firstOf.get(child) as number, size: 0 };
+    }
     return {
       directory: false,
-      cluster: this.#fileFirst[is] as number,
-      size: (this.#tree[is] as FileTree[number]).size,
+      cluster: this.#fileFirst[child] as number,
+      size: (this.#tree[child] as FileTree[number]).size,
     };
   }
 }

@@ -23,17 +23,9 @@ export interface NameRules {
   readonly mirage: boolean;
 }
 
-export interface FatName {
-  /** Eleven ASCII characters, blank-padded, as on disk. */
-  readonly short: string;
-  /** Undefined where the short name is the whole truth. */
-  readonly long: string | undefined;
-}
-
-/** Slots the long name takes in front of the short entry: 0, or 1 to 20. */
-export function longSlots(name: FatName, rules: NameRules): number {
-  if (name.long === undefined) return 0;
-  return Math.ceil((name.long.length + (rules.mirage ? 1 : 0)) / PER_SLOT);
+/** Slots the long name takes in front of the short entry: 0 where the name is a short one, else 1 to 20. */
+export function longSlots(name: string, rules: NameRules): number {
+  return STRICT_SHORT.test(name) ? 0 : Math.ceil((name.length + (rules.mirage ? 1 : 0)) / PER_SLOT);
 }
 
 /** What is wrong with one name, or undefined. */
@@ -75,21 +67,21 @@ export function foldCase(name: string): string {
 }
 
 /**
- * Short names for the names of one directory, which differ even when case is ignored. Names that are short already, but
+ * Short names, eleven ASCII characters each as on disk, for the names of one directory, which differ even when case is ignored. Names that are short already, but
  * perhaps for their case, keep theirs; the others get a numeric tail that is free.
  */
-export function shortNames(names: readonly string[]): FatName[] {
+export function shortNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
-  const given = names.map((name): FatName | undefined => {
+  const given = names.map((name): string | undefined => {
     const upper = isAscii(name) ? name.toUpperCase() : "";
     if (!STRICT_SHORT.test(upper)) return undefined;
     const [base, extension = ""] = upper.split(".") as [string, string?];
     const short = padded(base, extension);
     taken.add(short);
-    return { short, long: name === upper ? undefined : name };
+    return short;
   });
   const next = new Map<string, number>();
-  return names.map((name, i) => given[i] ?? { short: tailed(name, taken, next), long: name });
+  return names.map((name, i) => given[i] ?? tailed(name, taken, next));
 }
 
 /** "LONGNA~1HTM": what is legal of the name, and the first free number. Counters make many alike names cheap. */

@@ -15,7 +15,8 @@ export class Reporter {
   #probe: Status["probe"];
   #change: Status["change"];
   #restarts = 0;
-  #complaint = "";
+  /** What was complained of last: of the repository, and of everything else. */
+  readonly #complaints = { poll: "", turn: "" };
   #written = "";
   #nextAlive = 0;
 
@@ -47,22 +48,22 @@ export class Reporter {
   polled(message: string, warning: string | undefined): void {
     this.#poll = { at: this.#time(), ok: true, message: warning ?? message };
     // It names a duration, which grows.
-    if (warning === undefined) this.#complaint = "";
-    else this.#complainOnce(warning, warning.slice(0, 40));
+    if (warning === undefined) this.#complaints.poll = "";
+    else this.#complainOnce("poll", warning, warning.slice(0, 40));
     this.#leavePoll();
   }
 
   pollFailed(error: unknown): void {
     const text = explain(error);
     this.#poll = { at: this.#time(), ok: false, message: text };
-    this.#complainOnce(text, text);
+    this.#complainOnce("poll", text, text);
     this.#leavePoll();
   }
 
   /** An error that stays is told once, not at every turn. */
   complain(error: unknown): void {
     const text = explain(error);
-    this.#complainOnce(text, text);
+    this.#complainOnce("turn", text, text);
   }
 
   changed(release: string, ok: boolean, message: string, downtime: number | undefined): void {
@@ -119,9 +120,9 @@ export class Reporter {
       this.enter("idle", undefined);
   }
 
-  #complainOnce(text: string, key: string): void {
-    if (key !== this.#complaint) this.#context.log.warning(text);
-    this.#complaint = key;
+  #complainOnce(about: "poll" | "turn", text: string, key: string): void {
+    if (key !== this.#complaints[about]) this.#context.log.warning(text);
+    this.#complaints[about] = key;
   }
 
   #time(): string {

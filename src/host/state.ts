@@ -136,8 +136,10 @@ export function rollbackTarget(state: HostState, to?: string): { readonly to: st
 function started(state: HostState): Step {
   const wanted = state.staged ?? state.current;
   if (wanted === undefined) return state.running === undefined ? [state, []] : stopGuest(state);
-  if (state.running === wanted) return [state, [{ kind: "adopt", release: wanted }]];
-  return replaceGuest(state, wanted);
+  const [next, actions]: Step =
+    state.running === wanted ? [state, [{ kind: "adopt", release: wanted }]] : replaceGuest(state, wanted);
+  // The crash may have come before what the last switch made superfluous was removed.
+  return [next, state.staged === undefined ? [...actions, collect(next)] : actions];
 }
 
 function assembled(state: HostState, release: string, insist: boolean): Step {

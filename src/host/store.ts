@@ -165,11 +165,13 @@ export class HostStore {
     syncDirectory(this.directory);
   }
 
-  /** Removes all but the newest `keep` releases and those in `needed`; the names removed. */
+  /** Removes all but `keep` releases: those in `needed`, then the newest good ones; the names removed. */
   collect(keep: number, needed: readonly string[]): string[] {
     const current = this.current();
+    const bad = new Set(this.record().bad.map(({ release: name }) => name));
     const removed = this.releases()
       .filter((name) => !needed.includes(name) && name !== current)
+      .toSorted((a, b) => Number(bad.has(a)) - Number(bad.has(b)))
       .slice(Math.max(0, keep - new Set([...needed, current]).size));
     for (const name of removed) {
       // Under another name first: a crash in the middle must not leave half a release that looks whole.

@@ -176,7 +176,7 @@ export class Supervisor {
       case "adopt": {
         const running = await this.#guests.find();
         if (running) this.#watch = new Watch(this.#context, this.#guests, running);
-        return;
+        return this.#reporter.enter("probe", action.release);
       }
       case "switch":
         this.#reporter.enter("switch", action.release);

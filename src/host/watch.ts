@@ -74,7 +74,7 @@ export class Watch {
       this.#next = performance.now() + (this.#context.config.health?.interval ?? 0);
       return { kind: "healthy", message };
     }
-    this.#try = Math.min(this.#try * 1.5, LONGEST_TRY);
+    this.#try = Math.min(this.#try * 2, LONGEST_TRY);
     if (this.age <= timeout) return undefined;
     return { kind: "failed", message: `not healthy within ${formatDuration(timeout)}: ${message}${this.#said()}` };
   }

@@ -115,8 +115,12 @@ describe("step", () => {
 
   test("takes up after a crash where it was: adopts a guest that runs, replaces one that should not", () => {
     const [one] = after(...deployed(name(1)));
-    assert.deepEqual(step(one, { kind: "started", running: name(1) })[1], [{ kind: "adopt", release: name(1) }]);
-    assert.deepEqual(step(one, { kind: "started", running: undefined })[1], [{ kind: "launch", release: name(1) }]);
+    const tidy = { kind: "collect", keep: [name(1)] };
+    assert.deepEqual(step(one, { kind: "started", running: name(1) })[1], [{ kind: "adopt", release: name(1) }, tidy]);
+    assert.deepEqual(step(one, { kind: "started", running: undefined })[1], [
+      { kind: "launch", release: name(1) },
+      tidy,
+    ]);
     const [trial] = after(...deployed(name(1)), ...deployed(name(2)).slice(0, 2));
     assert.deepEqual(step(trial, { kind: "started", running: name(1) })[1], [
       { kind: "stop" },

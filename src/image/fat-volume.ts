@@ -117,7 +117,8 @@ export class FatChains {
   #next(cluster: number, what: string): number {
     const wide = this.#volume.kind === 32;
     const at = this.#entryAt(cluster);
-    if (at < this.#windowStart || at + 4 > this.#windowStart + this.#window.byteLength) this.#load(at);
+    const width = wide ? 4 : 2;
+    if (at < this.#windowStart || at + width > this.#windowStart + this.#window.byteLength) this.#load(at);
     const value = wide
       ? this.#window.getUint32(at - this.#windowStart, true) & 0x0fff_ffff
       : this.#window.getUint16(at - this.#windowStart, true);
@@ -132,8 +133,8 @@ export class FatChains {
   }
 
   #load(at: number): void {
-    // Four bytes more than the table may have, so that the last entry of FAT16 can be looked at like any other.
-    const bytes = new Uint8Array(TABLE_WINDOW + 4);
+    // As long as the window whatever the source has left: behind the end of a cut image every cluster is free.
+    const bytes = new Uint8Array(TABLE_WINDOW);
     bytes.set(this.#source.read(at, TABLE_WINDOW).subarray(0, TABLE_WINDOW));
     this.#window = new DataView(bytes.buffer);
     this.#windowStart = at;

@@ -140,8 +140,9 @@ for (const format of FORMATS) {
       await using directory = await tempDir("fat");
       const site = directory.join("site");
       await succeed("cp", ["-rL", DOCUMENTATION, site]);
-      await imageOf(site, format, directory.join("image"));
+      const built = await imageOf(site, format, directory.join("image"));
       await judge(directory.join("image"), site, directory.path, (text) => t.diagnostic(text));
+      assert.deepEqual(await scanImage(directory.join("image"), formatNamed(format)), built);
     });
 
     test("damaged images are refused, and nothing else happens", { timeout: 120_000 }, async () => {

@@ -109,6 +109,10 @@ const FAULTS: Readonly<Record<string, readonly [text: string, found: RegExp]>> =
     "name: x\non: push\npermissions: {}\njobs:\n  site:\n    uses: ./.github/workflows/unikernel.yml\n    with:\n      kernell: x\n",
     /language-service: error: Invalid input, kernell/,
   ],
+  "an input that our workflow does not have, called by name": [
+    "name: x\non: push\npermissions: {}\njobs:\n  site:\n    uses: unikernel-deploy/unikernel-deploy/.github/workflows/unikernel.yml@v1\n    with:\n      kernell: x\n",
+    /language-service: error: Invalid input, kernell/,
+  ],
   "a secret that our workflow does not take": [
     "name: x\non: push\npermissions: {}\njobs:\n  site:\n    uses: ./.github/workflows/unikernel.yml\n    secrets:\n      KEY: x\n",
     /language-service: error: Invalid secret, KEY/,

@@ -62,7 +62,7 @@ export function startComparison(): Comparison {
       { name: "cli.js --version", command: `${NODE} ${CLI} --version` },
       { name: "node -e 0", command: `${NODE} -e 0` },
       { name: "cli.js --help", command: `${NODE} ${CLI} --help` },
-      { name: "action.js, a wrong input", command: `INPUT_MODE=wrong ${NODE} ${ACTION} || true` },
+      { name: "action.js, a wrong input", command: `env INPUT_MODE=wrong ${NODE} ${ACTION} || true` },
     ],
   };
 }

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, constants, copyFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import { layoutOf } from "../image/format.ts";
+import { type ImageLayout, layoutOf } from "../image/format.ts";
 import { formatNamed } from "../image/formats.ts";
 import { type FileEntry, pathProblem, sortTree } from "../image/tree.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
@@ -42,7 +42,7 @@ export async function assembleVolume(
 ): Promise<void> {
   const target = imageFile(directory, volume.name);
   const runs = volume.layout === "files" ? filesRuns(mirror, volume) : imageRuns(mirror, volume);
-  if (await shareImage(volume, target, others)) {
+  if (await shareImage(volume, target, runs, others)) {
     writeBlobList(directory, volume, runs);
     return;
   }
@@ -124,7 +124,7 @@ interface StoredFile extends FileEntry {
 /** Layout files: what the format puts around the files, and the files' blobs. Can be walked more than once. */
 function filesRuns(mirror: Mirror, volume: DataVolume): Iterable<Run> {
   const tree = storedTree(mirror.files, volume.name);
-  const layout = layoutOf(formatNamed(volume.format), tree, { size: volume.size });
+  const layout = receivedLayout(volume, tree);
   if (layout.size !== volume.size)
     throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
   return {
@@ -135,6 +135,17 @@ function filesRuns(mirror: Mirror, volume: DataVolume): Iterable<Run> {
       }
     },
   };
+}
+
+/** A format that we do not know, or files that it cannot hold, were received, not configured: exit code 4. */
+function receivedLayout(volume: DataVolume, tree: readonly StoredFile[]): ImageLayout {
+  try {
+    return layoutOf(formatNamed(volume.format), tree, { size: volume.size });
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error;
+    const { message, problems, hint } = error;
+    throw new DeployError("RELEASE_UNTRUSTED", `volumes/${volume.name}: ${message}`, { problems, hint, cause: error });
+  }
 }
 
 function storedTree(files: ReadonlyMap<string, TipFile>, volume: string): readonly StoredFile[] {
@@ -158,17 +169,25 @@ function storedTree(files: ReadonlyMap<string, TipFile>, volume: string): readon
 }
 
 /**
- * Takes the whole image from another release that has the same: its bytes are hashed again, and then shared. A clone is
+ * Takes the whole image from another release that has the same, made of the same blobs: what the repository has now under
+ * other ids is not what was verified, whatever the manifest says of it. Its bytes are hashed again, and then shared. A clone is
  * independent; a hard link is safe here because nothing opens an image of a release for writing (mode 0444, and guests
  * get copies or read-only devices).
  */
-async function shareImage(volume: DataVolume, target: string, others: readonly OtherRelease[]): Promise<boolean> {
+async function shareImage(
+  volume: DataVolume,
+  target: string,
+  runs: Iterable<Run>,
+  others: readonly OtherRelease[],
+): Promise<boolean> {
+  const blobs = describeBlobs(runs);
   for (const { directory, manifest } of others) {
     const same = manifest.volumes.find(
       (other) => isDataVolume(other) && other.sha256 === volume.sha256 && other.size === volume.size,
     );
     const file = same && imageFile(directory, same.name);
-    if (file === undefined || !existsSync(file) || (await digestOf(file)) !== volume.sha256) continue;
+    if (file === undefined || !existsSync(file) || readBlobList(directory, same?.name) !== blobs) continue;
+    if ((await digestOf(file)) !== volume.sha256) continue;
     try {
       cloneOrLink(file, target);
       return true;
@@ -234,11 +253,11 @@ class Donor implements Disposable {
 /** The image of the same volume in the newest release that still knows where its blobs are. */
 function openDonor(volume: DataVolume, others: readonly OtherRelease[]): Donor | undefined {
   for (const { directory } of others) {
-    const list = blobList(directory, volume.name);
+    const list = readBlobList(directory, volume.name);
     const image = imageFile(directory, volume.name);
-    if (!existsSync(list) || !existsSync(image)) continue;
+    if (list === undefined || !existsSync(image)) continue;
     const blobs = new Map<string, { offset: number; size: number }>();
-    for (const line of readFileSync(list, "latin1").split("\n")) {
+    for (const line of list.split("\n")) {
       const match = /^([0-9a-f]{40,64}) (\d+) (\d+)$/.exec(line);
       if (match) blobs.set(match[1] as string, { offset: Number(match[2]), size: Number(match[3]) });
     }
@@ -249,17 +268,26 @@ function openDonor(volume: DataVolume, others: readonly OtherRelease[]): Donor |
 
 /** Notes where each blob lies in the image, for the next release: id, offset, size. */
 function writeBlobList(directory: string, volume: DataVolume, runs: Iterable<Run>): void {
+  try {
+    writeFileSync(blobList(directory, volume.name), describeBlobs(runs));
+  } catch (error) {
+    throw ioError(`cannot write to ${directory}`, error);
+  }
+}
+
+function readBlobList(directory: string, volume = ""): string | undefined {
+  const list = blobList(directory, volume);
+  return existsSync(list) ? readFileSync(list, "latin1") : undefined;
+}
+
+function describeBlobs(runs: Iterable<Run>): string {
   let at = 0;
   const lines: string[] = [];
   for (const run of runs) {
     if (run.kind === "blob") lines.push(`${run.id} ${at} ${run.size}\n`);
     at += run.kind === "bytes" ? run.bytes.length : run.kind === "zeros" ? run.length : run.size;
   }
-  try {
-    writeFileSync(blobList(directory, volume.name), lines.join(""));
-  } catch (error) {
-    throw ioError(`cannot write to ${directory}`, error);
-  }
+  return lines.join("");
 }
 
 const imageFile = (directory: string, name: string) => path.join(directory, "volumes", `${name}.img`);

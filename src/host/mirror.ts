@@ -1,5 +1,5 @@
 /** The host's copy of the deployment repository: the newest commit with its files, and little that is older. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Access } from "../destination/access.ts";
 import { explainGitFailure } from "../destination/git-errors.ts";
@@ -58,7 +58,7 @@ export async function fetchMirror(options: MirrorOptions): Promise<Mirror> {
 class MirrorDamaged extends DeployError {}
 
 const DAMAGE =
-  /loose object .* is corrupt|is corrupt$|object file .* is empty|inflate: |packfile .* (?:does not match|is far too|cannot be|claims)|bad (?:object|tree|pack)|unable to (?:read|parse) (?:object|tree|sha1)|missing (?:blob|tree|commit)|not a git repository: |did not receive expected object|invalid sha1 pointer|could not parse|bad config|shallow file|Could not read|reference broken|not a valid object/im;
+  /loose object .* is corrupt|is corrupt$|object file .* is empty|inflate: |packfile .* (?:does not match|is far too|cannot be|claims)|bad (?:object|tree|pack)|unable to (?:read|parse) (?:object|tree|sha1)|missing (?:blob|tree|commit)|not a git repository: |did not receive expected object|invalid sha1 pointer|could not parse|bad config|shallow file|Could not read [0-9a-f]{40}|reference broken|not a valid object/im;
 
 async function fetchOnce({ access, directory, branch, path: prefix, signal }: MirrorOptions): Promise<Mirror> {
   const git = gitIn(directory, { ...access.env, [MARK]: directory }, access.secrets);
@@ -117,7 +117,7 @@ async function tipFiles(git: Git, commit: string, directory: string): Promise<Re
 
 /** Locks of a git that was killed. Nothing else works on the mirror, so nobody holds them. */
 function removeLocks(directory: string): void {
-  if (!existsSync(directory)) return;
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return rmSync(directory, { force: true });
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (entry.isFile() && entry.name.endsWith(".lock")) rmSync(path.join(entry.parentPath, entry.name));
   }

@@ -11,6 +11,9 @@ import { tempDir } from "./files.ts";
 /** Keeps signatures for other purposes from being replayed as ours. */
 const NAMESPACE = "unikernel-deploy";
 
+const ARMOR =
+  /^-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/=]{1,70}\n-----END SSH SIGNATURE-----\n$/;
+
 /** Signs `text` with a private key (its text). Throws KEY_INVALID when ssh-keygen cannot use the key. */
 export async function signText(text: string, key: string): Promise<string> {
   using directory = tempDir("unikernel-deploy-sign");
@@ -45,6 +48,8 @@ export async function verifySignature(text: Buffer, signature: Buffer, policy: S
   for (const file of [allowedSigners, ...(revokedSigners === undefined ? [] : [revokedSigners])]) {
     if (!existsSync(file)) throw new DeployError("USAGE", `${file}: no such file`, { hint: "host.yml names it" });
   }
+  // Readers of armor skip white space: what one byte was changed in would still be the same signature to them.
+  if (!ARMOR.test(signature.toString("latin1"))) throw invalid("it is not as ssh-keygen writes one");
   using directory = tempDir("unikernel-deploy-verify");
   const sigFile = path.join(directory.path, "sig");
   writeFileSync(sigFile, signature);

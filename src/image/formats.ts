@@ -8,7 +8,10 @@ import type { ImageFormat } from "./format.ts";
 import { git } from "./git.ts";
 import { tar } from "./tar.ts";
 
-const FORMATS = { tar, fat, fat32, docteur, "elf-object": elfObject, git } as const satisfies Record<string, ImageFormat>;
+const FORMATS = { tar, fat, fat32, docteur, "elf-object": elfObject, git } as const satisfies Record<
+  string,
+  ImageFormat
+>;
 
 export type FormatName = keyof typeof FORMATS;
 

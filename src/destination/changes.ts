@@ -11,6 +11,8 @@ export interface Changes {
   readonly removed: readonly string[];
   /** Those of the added whose bytes the repository has nowhere in its tip. */
   readonly newBlobs: readonly RepositoryFile[];
+  /** Files of others that stand where a directory of ours must be, or directories where a file must be. */
+  readonly inTheWay: readonly string[];
 }
 
 type Tree = ReadonlyMap<string, TreeEntry>;
@@ -30,13 +32,30 @@ export function releaseChanges(
   if (!tree.has(readme)) placed.push(readmeFile(readme, name));
   const wanted = new Set(placed.map(({ path }) => path));
   const removed = [...tree.keys()].filter((path) => !wanted.has(path) && isOurs(path, prefix, current));
-  return { ...difference(placed, tree), removed };
+  const gone = new Set(removed);
+  const kept = [...tree.keys()].filter((path) => !wanted.has(path) && !gone.has(path));
+  return { ...difference(placed, tree), removed, inTheWay: collisions(wanted, kept) };
 }
 
 /** The changes that make `tree` hold these files and nothing else. */
 export function wholeTreeChanges(files: readonly RepositoryFile[], tree: Tree): Changes {
   const wanted = new Set(files.map(({ path }) => path));
-  return { ...difference(files, tree), removed: [...tree.keys()].filter((path) => !wanted.has(path)) };
+  return { ...difference(files, tree), removed: [...tree.keys()].filter((path) => !wanted.has(path)), inTheWay: [] };
+}
+
+/** Of what is kept: files that are a directory of the wanted, and directories that are a file of the wanted. */
+function collisions(wanted: ReadonlySet<string>, kept: readonly string[]): string[] {
+  const directories = new Set([...wanted].flatMap(parentsOf));
+  const files = kept.filter((path) => directories.has(path));
+  const taken = new Set(kept.flatMap((path) => parentsOf(path).filter((parent) => wanted.has(parent))));
+  return [...files, ...taken];
+}
+
+function parentsOf(path: string): string[] {
+  const parents: string[] = [];
+  for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1))
+    parents.push(path.slice(0, slash));
+  return parents;
 }
 
 function difference(files: readonly RepositoryFile[], tree: Tree): Pick<Changes, "added" | "newBlobs"> {

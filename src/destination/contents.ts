@@ -15,6 +15,7 @@ import type { Release } from "../release/release.ts";
 import { blobId, sha256 } from "../util/digest.ts";
 import { openFile } from "../util/files.ts";
 import type { Layout } from "./destination.ts";
+import { isRefusedByGit } from "./git-names.ts";
 import { launchFiles } from "./launch/index.ts";
 
 /** Bytes in memory, or a range of a file on this machine. */
@@ -62,7 +63,7 @@ export async function arrange(release: Release, options: ArrangeOptions): Promis
   const draft: ReleaseManifest = {
     ...release.manifest,
     volumes: release.manifest.volumes.map((volume) =>
-      isDataVolume(volume) ? { ...volume, ...stored.get(volume.name)?.fields } : volume,
+      isDataVolume(volume) ? { ...withoutPlace(volume), ...stored.get(volume.name)?.fields } : volume,
     ),
   };
   const sums = textFile("SHA256SUMS", sha256Sums(draft));
@@ -76,6 +77,11 @@ export async function arrange(release: Release, options: ArrangeOptions): Promis
   const signature = options.sign ? [textFile("manifest.json.sig", await options.sign(text))] : [];
   const volumes = [...stored.values()].flatMap(({ files }) => files);
   return { manifest, files: [textFile("manifest.json", text), ...signature, ...described, ...kernels, ...volumes] };
+}
+
+/** How a volume is stored is decided here, whatever the release that was given says. */
+function withoutPlace({ layout: _1, path: _2, index: _3, parts: _4, commit: _5, tree: _6, ...volume }: DataVolume) {
+  return volume;
 }
 
 /** The sequence stands after the name, where a reader of the file looks for it. */
@@ -183,8 +189,8 @@ export function siteFiles(volume: VolumeArtifact): SiteFile[] {
     content: { file: volume.file, offset, size },
   }));
   const problems = files
-    .filter(({ path: at }) => at.split("/").some((segment) => segment.toLowerCase() === ".git"))
-    .map(({ path: at }) => `${at}: git stores no path with a ".git" segment`);
+    .filter(({ path: at }) => isRefusedByGit(at))
+    .map(({ path: at }) => `${at}: git stores no path with a segment that some system takes for ".git"`);
   if (problems.length === 0) return files;
   throw new DeployError("SITE_UNREPRESENTABLE", `git cannot hold the files of volume ${volume.name}`, {
     problems,

@@ -33,27 +33,23 @@ export async function readDeployed(work: WorkRepository, tip: Tip, place: Place)
   }
 }
 
-/** Throws REPOSITORY_FOREIGN where another site's release is in the place, or a file stands where a directory must be. */
-export function refuseForeign(
-  name: string,
-  tip: Tip | undefined,
-  current: ReleaseManifest | undefined,
-  place: Place,
-): void {
-  const where = place.path === "" ? "the root" : place.path;
-  if (current && current.name !== name) {
-    throw new DeployError(
-      "REPOSITORY_FOREIGN",
-      `${where} of ${place.url} holds the releases of "${current.name}", not of "${name}"`,
-      { hint: "give each site a directory of its own (--path), or a repository of its own" },
-    );
-  }
-  for (const directory of ["kernels", "volumes", "launch"]) {
-    if (!tip?.tree.has(prefixOf(place) + directory)) continue;
-    throw new DeployError("REPOSITORY_FOREIGN", `${where} of ${place.url} has a file called ${directory}`, {
-      hint: "a release needs a directory of that name: remove the file, or deploy below another directory (--path)",
-    });
-  }
+/** Throws REPOSITORY_FOREIGN where another site's release is in the place. */
+export function refuseOtherSite(name: string, current: ReleaseManifest | undefined, place: Place): void {
+  if (!current || current.name === name) return;
+  throw new DeployError(
+    "REPOSITORY_FOREIGN",
+    `${place.path || "the root"} of ${place.url} holds the releases of "${current.name}", not of "${name}"`,
+    { hint: "give each site a directory of its own (--path), or a repository of its own" },
+  );
+}
+
+/** Throws REPOSITORY_FOREIGN where files of others would have to go for the release to have its place. */
+export function refuseInTheWay(inTheWay: readonly string[], place: Place): void {
+  if (inTheWay.length === 0) return;
+  throw new DeployError("REPOSITORY_FOREIGN", `${place.url} has something else where the release must be`, {
+    problems: inTheWay.map((path) => `${path}: a file where a directory is needed, or a directory where a file is`),
+    hint: "remove it, or deploy below another directory (--path)",
+  });
 }
 
 /** The deploy of the same source commit that its tag remembers, where the tag's commit has a release in our place. */

@@ -16,8 +16,9 @@ import {
   prefixOf,
   readDeployed,
   readTagged,
-  refuseForeign,
+  refuseInTheWay,
   refuseOtherBytes,
+  refuseOtherSite,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
 import { prune } from "./prune.ts";
@@ -103,7 +104,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
   const refs = await work.refs([names.branch, names.tag, ...names.volumes]);
   const tip = await fetchTip(work, refs.get(names.branch));
   const current = tip && (await readDeployed(work, tip, place));
-  refuseForeign(release.manifest.name, tip, current, place);
+  refuseOtherSite(release.manifest.name, current, place);
   const tag = names.tag.slice("refs/tags/".length);
   const earlier = await earlierOutcome(attempt, names.tag, refs, current);
   if (earlier) return { ...earlier, tag, changed: 0, removed: 0, bytes: 0, sent: undefined };
@@ -118,6 +119,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
     sign: publishing.sign,
   });
   const change = releaseChanges(files, manifest.name, { prefix, tree: tip?.tree ?? new Map(), current });
+  refuseInTheWay(change.inTheWay, place);
   const planned: Published = {
     outcome: "planned",
     manifest,

@@ -230,7 +230,11 @@ class GitWork implements WorkRepository {
       ...removed.map((name) => `0 ${"0".repeat(40)}\t${name}\0`),
       ...added.map(({ path: name, id }) => `100644 ${id}\t${name}\0`),
     ];
-    await this.#git.run(["update-index", "-z", "--index-info"], { env, input: lines });
+    const updated = await this.#git.try(["update-index", "-z", "--index-info"], { env, input: lines });
+    // A path that git does not like it passes over, and says so without an exit code.
+    if (updated.code !== 0 || updated.stderr.trim() !== "") {
+      throw new DeployError("PROGRAM_FAILED", `git update-index: ${updated.stderr.trim().split("\n")[0] ?? ""}`);
+    }
     return this.#git.run(["write-tree", "--missing-ok"], { env });
   }
 

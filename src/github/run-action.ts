@@ -78,7 +78,13 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
 }
 
 function accessFor(inputs: ActionInputs, config: Config, env: NodeJS.ProcessEnv): Access {
-  return openAccess({ ...inputs, env, repository: config.deploy.repository as string });
+  const repository = config.deploy.repository as string;
+  const options = { ...inputs, env, repository };
+  using plain = openAccess({ ...options, token: undefined, sshKey: undefined });
+  const elsewhere = /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
+  // The job's own token is the input's default. It is of no use to another server, and none of its business.
+  const token = elsewhere && inputs.token?.startsWith("ghs_") ? undefined : inputs.token;
+  return openAccess({ ...options, token });
 }
 
 function destinationFor(access: Access, config: Config, log: Log) {

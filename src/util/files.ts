@@ -1,6 +1,7 @@
 /** Files: disposable directories, atomic replacement, random access. */
 import {
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   mkdtempSync,
@@ -76,7 +77,8 @@ export interface OpenFile extends ByteSource, Disposable {}
 export function openFile(file: string): OpenFile {
   let fd: number;
   try {
-    fd = openSync(file, "r");
+    // Without O_NONBLOCK a fifo would be waited for until somebody writes to it.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw ioError(`cannot open ${file}`, error);
   }

@@ -56,7 +56,8 @@ function addIndexDelta(
   { index }: VolumeArtifact,
   id: string | undefined,
 ): void {
-  if (id === undefined) return;
+  // Of nothing there is no delta: git takes none shorter than four bytes.
+  if (id === undefined || index.length === 0) return;
   const target = Buffer.from(encodeIndex(index));
   deltas.set(id, { type: "delta", base: old.textId, delta: () => lineDelta(old.text, target) });
 }

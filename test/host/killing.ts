@@ -146,9 +146,15 @@ function contentOf(file: string): Buffer {
 }
 
 function filesBelow(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name));
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+      const file = path.join(directory, entry.name);
+      if (entry.isDirectory()) return filesBelow(file);
+      return entry.isFile() ? [file] : [];
+    });
+  } catch {
+    return [];
+  }
 }
 
 /** Lets it run until the new release serves. */

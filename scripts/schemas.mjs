@@ -30,8 +30,6 @@ const SECRET_OR_FROM = {
   else: { required: ["from"] },
 };
 
-const PLANNED = "Accepted and not used yet.";
-
 const config = {
   file: "config.v1.json",
   title: "unikernel.yml",

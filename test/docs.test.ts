@@ -283,7 +283,7 @@ describe("workflows", () => {
       text: read(file),
     }));
     for (const { file, text } of texts) {
-      for (const [, used = ""] of text.matchAll(/\buses: ([^\n]+)/g)) {
+      for (const [, used = ""] of text.matchAll(/^\s*(?:- )?uses: ([^\n]+)/gm)) {
         if (/^(?:\.\/|unikernel-deploy\/|`)/.test(used)) continue;
         assert.match(used, /^[\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, `${file}: ${used}`);
       }

@@ -63,7 +63,6 @@ interface Row {
   readonly args: readonly string[];
   readonly prepare: (world: World) => unknown;
   readonly expected: Expected;
-  /** Why it is known not to hold yet. */
 }
 
 /** A row of a group whose command is `args`; `prepare` may return a `Prepared`. */
@@ -384,7 +383,7 @@ const SITES: readonly Row[] = [
     {
       code: 2,
       error: "SITE_UNREPRESENTABLE",
-      says: ['.git/config: git stores no path with a ".git" segment', "about/.GIT/HEAD"],
+      says: [".git/config: git stores no path", "about/.GIT/HEAD"],
     },
   ),
 ];
@@ -1080,7 +1079,7 @@ const REPOSITORIES: readonly Row[] = [
       ]);
       return renewed(world);
     },
-    { ...foreign, says: ["has a file called kernels"] },
+    { ...foreign, says: ["kernels: a file where a directory is needed"] },
   ),
   {
     ...deploy(

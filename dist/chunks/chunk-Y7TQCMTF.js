@@ -1,2 +1,0 @@
-import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);
-import{createHash as r}from"node:crypto";function n(t){return r("sha256").update(t).digest("hex")}function a(t){return r("sha1").update(`blob ${t.length}\0`).update(t).digest("hex")}export{n as a,a as b};

@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { lacks, sameTree, succeed } from "../image/making.ts";
 import { git } from "../support/process.ts";
+import { solo5Kernel } from "../support/elf.ts";
 import { newProject, runCli, sync } from "../support/project.ts";
 import { tempDir, writeTree } from "../support/temp.ts";
 
@@ -166,12 +167,26 @@ describe("a release with three volumes in three formats", () => {
         ["pages", "fat"],
         ["more", packed],
       ].map(([name, format]) => `  ${name}: {from: site, format: ${format}, device: storage${name}}`);
-      const config = `name: www\nkernels: [www.hvt]\nvolumes:\n${volumes.join("\n")}\n  tls: {secret: true, format: fat}\n  keys: {secret: true, format: tar}\nchecks: {ignore: [kernel-devices]}\n`;
+      const config = `name: www\nkernels: [www.hvt]\nvolumes:\n${volumes.join("\n")}\n  tls: {secret: true, format: fat}\n  keys: {secret: true, format: tar}\n`;
+      const blocks = ["storagesite", "storagepages", "storagemore", "tls", "keys"];
+      const devices = [
+        { name: "service", type: "net" as const },
+        ...blocks.map((name) => ({ name, type: "block" as const })),
+      ];
+      await writeFile(path.join(project.source, "www.hvt"), solo5Kernel({ devices }));
       await writeFile(path.join(project.source, "unikernel.yml"), config);
       await project.commit("Configuration");
       const release = project.directory.join("release");
       const built = await project.cli("build", "--config", "unikernel.yml", "--out", release);
       assert.equal(built.code, 0, built.stderr + built.stdout);
+      const manifest = JSON.parse(await readFile(path.join(release, "manifest.json"), "utf8")) as {
+        volumes: { secret?: true }[];
+      };
+      const secrets = manifest.volumes.filter(({ secret }) => secret);
+      assert.deepEqual(secrets, [
+        { name: "tls", device: "tls", secret: true, format: "fat" },
+        { name: "keys", device: "keys", secret: true, format: "tar" },
+      ]);
       const repository = project.directory.join("deployment.git");
       await git(project.directory.path, "init", "--quiet", "--bare", "--initial-branch=main", repository);
       const deploy = ["deploy", "--config", "unikernel.yml", "--release", release, "--repository", repository];

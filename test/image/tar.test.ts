@@ -8,6 +8,7 @@ import { DeployError } from "../../src/errors.ts";
 import { listTar } from "../../src/image/tar-read.ts";
 import { MAX_PATH, tar } from "../../src/image/tar.ts";
 import { compareBytewise, bytesSource } from "../../src/util/bytes.ts";
+import { fuzzRuns } from "../support/fuzz.ts";
 import { imageOf } from "../support/images.ts";
 import { output, run } from "../support/process.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
@@ -212,14 +213,14 @@ describe("damaged images", () => {
           onlyImageInvalid(() => list(image));
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: fuzzRuns(2000) },
     );
   });
 
   it("never give anything but a list or IMAGE_INVALID where the bytes are no tar at all", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 3000 }), (bytes) => onlyImageInvalid(() => list(bytes))),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 

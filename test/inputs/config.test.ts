@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { DeployError } from "../../src/errors.ts";
 import { readConfig, readHostConfig } from "../../src/inputs/config.ts";
 import { actionStyle, flagStyle, type RawInputs } from "../../src/inputs/raw.ts";
+import { fuzzRuns } from "../support/fuzz.ts";
 
 const file = (text: string) => ({ name: "unikernel.yml", text });
 const read = (text: string, raw: RawInputs = {}) => readConfig(file(text), raw, flagStyle);
@@ -167,6 +168,28 @@ describe("mistakes in a configuration", () => {
     });
   }
 
+  it("with bytes changed are a configuration or are told as mistakes", () => {
+    const good = Buffer.from(
+      "name: www\nbuild: make\nkernels: [dist/www.hvt]\nvolumes:\n  data: {from: _site, format: tar, device: storage}\n" +
+        "  tls: {secret: true, format: fat}\nlaunch: {memory: 64, args: [a]}\nchecks: {max-kernel-size: 20MB, ignore: [site-links]}\n" +
+        "deploy: {repository: mirage/www-deployment, layout: image}\n",
+    );
+    const change = fc.tuple(fc.nat(good.length - 1), fc.integer({ min: 0, max: 255 }));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 5 }), fc.nat(good.length), (changes, cut) => {
+        const bytes = Buffer.from(cut % 4 === 0 ? good.subarray(0, cut) : good);
+        for (const [at, to] of changes) if (at < bytes.length) bytes[at] = to;
+        try {
+          read(bytes.toString("utf8"));
+        } catch (error) {
+          assert.ok(error instanceof DeployError && error.code === "CONFIG_INVALID", String(error));
+          assert.ok(error.problems.length > 0);
+        }
+      }),
+      { numRuns: fuzzRuns(1500) },
+    );
+  });
+
   it("of any text are told as mistakes", () => {
     const line = fc.oneof(
       fc.constantFrom(
@@ -190,7 +213,7 @@ describe("mistakes in a configuration", () => {
           for (const problem of error.problems) assert.ok(problem.startsWith("unikernel.yml"), problem);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRuns(500) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { DeployError } from "../../src/errors.ts";
 import { encodeManifest, namedFiles, parseManifest } from "../../src/manifest/manifest.ts";
+import { fuzzRuns } from "../support/fuzz.ts";
 import type { Json } from "../support/site.ts";
 
 const SHA = "0123456789abcdef".repeat(4);
@@ -195,7 +196,7 @@ describe("the manifest", () => {
           assert.ok(error.problems.length > 0);
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: fuzzRuns(1500) },
     );
   });
 
@@ -211,7 +212,7 @@ describe("the manifest", () => {
           assert.ok(error instanceof DeployError && error.code === "MANIFEST_INVALID", String(error));
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzRuns(1000) },
     );
   });
 });

@@ -24,7 +24,8 @@ echo "opam $*"`;
 async function mirageSite(): Promise<Site> {
   const site = await newSite({ repository: "example/www-deployment" });
   const { source } = site.project;
-  await cp(path.join(source, "www.hvt"), path.join(source, "kernel-stand-in"));
+  // A kernel that really serves the site; where qemu is installed, the workflow boots it.
+  await cp(path.join(ROOT, "examples/kernel/site.virtio"), path.join(source, "kernel-stand-in"));
   await cp(path.join(source, "site"), path.join(source, "htdocs"), { recursive: true });
   await rm(path.join(source, "www.hvt"));
   await cp(path.join(ROOT, "examples/workflows/mirageos.config.ml"), path.join(source, "config.ml"));

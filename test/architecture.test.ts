@@ -187,6 +187,7 @@ describe("doors", () => {
       }
     };
     visit("host/sync.ts");
+    visit("host/up.ts");
     const rooms = new Set([...reached].map(roomOf));
     for (const room of ["build", "artifact", "checks", "report", "release"]) {
       assert.ok(!rooms.has(room), `host/sync.ts reaches ${room}/`);

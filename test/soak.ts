@@ -3,6 +3,7 @@
  * when a run was not as it should be.
  */
 const SOAKS: Readonly<Record<string, (runs: number | undefined) => Promise<boolean>>> = {
+  "host-cost": async (gigabytes = 4) => (await import("./host/measuring.ts")).soak(gigabytes),
   "host-kill": async (deploys = 30) => (await import("./host/killing.ts")).soak(deploys),
   "host-tamper": async (changes = 200) => (await import("./host/tampering.ts")).soak(changes),
   kill: async (runs = 60) => (await import("./tender/kill.ts")).soak(runs),

@@ -30,6 +30,8 @@ await hostUp(
     knownHosts: undefined,
     now: () => new Date(),
     onPhase(entered) {
+      // The look at the repository goes on beside everything else, which may be done meanwhile.
+      if (entered === "idle" && ["fetch", "verify", "assemble"].includes(wanted)) return;
       phase = entered;
       if (entered !== wanted) return;
       if (Number(wait) === 0) die();

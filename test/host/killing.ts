@@ -21,11 +21,11 @@ import { freePort, type Hosting, hosting, page, up } from "./hosting.ts";
 /** In the order of a release's way; the longest random wait after entering each (milliseconds). */
 const PLAN = [
   ["fetch", 80],
-  ["verify", 15],
+  ["verify", 10],
   ["assemble", 60],
   ["assemble", 0],
-  ["stop", 15],
-  ["launch", 1],
+  ["stop", 8],
+  ["launch", 0],
   ["probe", 0],
   ["probe", 5],
   ["switch", 0],

@@ -19,6 +19,7 @@ const NEEDED = {
   "qemu-system-x86_64": "qemu-system-x86",
   strace: "strace",
   shellcheck: "shellcheck",
+  xmllint: "libxml2-utils",
   mcopy: "mtools",
   "fsck.fat": "dosfstools",
   "7zz": "7zip",

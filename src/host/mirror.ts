@@ -128,7 +128,7 @@ const MAX_PACKS = 20;
 const MAX_LOOSE = 1000;
 const MAX_GROWTH = 1.5;
 /** Growth by less than this is not (KiB). */
-const MIN_GROWTH = 8 * 1024;
+const MIN_GROWTH = 1024;
 
 /** Drops what older releases left in the mirror once that is worth it, so that it does not grow with history. */
 export async function tidyMirror(git: Git): Promise<void> {

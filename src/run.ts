@@ -7,7 +7,7 @@ import { readBack } from "./artifact/read-back.ts";
 import { digestEntry } from "./artifact/scan-image.ts";
 import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
-import { readSource, type Source } from "./build/source.ts";
+import { readSource, type Source, uncommittedFiles } from "./build/source.ts";
 import { bootRelease } from "./checks/boot/boot-release.ts";
 import type { BootReport } from "./checks/boot/report.ts";
 import { bootFindings } from "./checks/boot.ts";
@@ -90,6 +90,11 @@ async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Por
   const directory = path.resolve(ports.directory, out);
   using staging = stageRelease(directory);
   const source = await readSource(ports.directory, ports.env);
+  const changed = await uncommittedFiles(ports.directory, ports.env);
+  if (changed.length > 0) {
+    const shown = changed.slice(0, 3).join(", ") + (changed.length > 3 ? ", …" : "");
+    ports.log.info(`note: ${shown} differs from commit ${source.commit.slice(0, 12)}, which the release will name`);
+  }
   const { build } = config;
   if (build !== undefined) {
     await timed("build", () =>

@@ -41,6 +41,12 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
   };
 }
 
+/** Tracked files that differ from the commit: a release built now is not what the commit says. */
+export async function uncommittedFiles(directory: string, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  const changed = await gitOutput(directory, env, ["diff", "--name-only", "HEAD"]);
+  return changed ? changed.split("\n") : [];
+}
+
 /** What a commit subject calls a repository's URL: `owner/repo`, or `fallback` where there is no remote. */
 export function repositoryLabel(repository: string | undefined, fallback: string): string {
   if (repository === undefined) return fallback;

@@ -43,6 +43,20 @@ export function refuseOtherSite(name: string, current: ReleaseManifest | undefin
   );
 }
 
+/** Throws REPOSITORY_FOREIGN where the branch is that of the source itself: a slip in the address, never a wish. */
+export async function refuseSource(
+  { source }: ReleaseManifest,
+  tip: Tip | undefined,
+  place: Place,
+  { isAncestor }: PublishOptions,
+): Promise<void> {
+  if (!tip) return;
+  if (tip.commit !== source.commit && (await isAncestor(tip.commit, source.commit)) !== true) return;
+  throw new DeployError("REPOSITORY_FOREIGN", `${place.url} is where the source is, not a deployment repository`, {
+    hint: "releases go to a repository (or a branch) of their own",
+  });
+}
+
 /** Throws REPOSITORY_FOREIGN where files of others would have to go for the release to have its place. */
 export function refuseInTheWay(inTheWay: readonly string[], place: Place): void {
   if (inTheWay.length === 0) return;
@@ -75,7 +89,7 @@ export function refuseOtherBytes(ours: ReleaseManifest, deployed: ReleaseManifes
   if (problems.length === 0) return;
   throw new DeployError("RELEASE_CONFLICT", `source commit ${ours.source.commit} was deployed with other bytes`, {
     problems,
-    hint: "the build is not reproducible: find out why, or deploy this build over it with --force",
+    hint: "were all changes committed before this build? If so, the build is not reproducible: find out why, or use --force",
   });
 }
 

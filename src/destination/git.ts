@@ -19,6 +19,7 @@ import {
   refuseInTheWay,
   refuseOtherBytes,
   refuseOtherSite,
+  refuseSource,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
 import { prune } from "./prune.ts";
@@ -105,6 +106,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
   const tip = await fetchTip(work, refs.get(names.branch));
   const current = tip && (await readDeployed(work, tip, place));
   refuseOtherSite(release.manifest.name, current, place);
+  if (!current) await refuseSource(release.manifest, tip, place, publishing);
   const tag = names.tag.slice("refs/tags/".length);
   const earlier = await earlierOutcome(attempt, names.tag, refs, current);
   if (earlier) return { ...earlier, tag, changed: 0, removed: 0, bytes: 0, sent: undefined };

@@ -200,6 +200,18 @@ describe("a deployment repository", () => {
     );
   });
 
+  test("is not the source's own repository", async () => {
+    await using project = await newProject();
+    const repository = await createBareRepository(project.directory.path, "www");
+    await git(project.source, "push", "--quiet", repository, "HEAD:refs/heads/main");
+    await project.commit("Not pushed yet");
+    const tip = await git(repository, "rev-parse", "main");
+    const ran = await project.cli("deploy", "--release", await project.build(), "--repository", repository, "--json");
+    assert.equal(ran.code, 3);
+    assert.equal(JSON.parse(ran.stdout).error.code, "REPOSITORY_FOREIGN");
+    assert.equal(await git(repository, "rev-parse", "main"), tip);
+  });
+
   test("is not touched by a dry run", async () => {
     await using project = await newProject();
     const repository = await createBareRepository(project.directory.path, "deployment");

@@ -43,8 +43,10 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
 
 /** Tracked files that differ from the commit: a release built now is not what the commit says. */
 export async function uncommittedFiles(directory: string, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
-  const changed = await gitOutput(directory, env, ["diff", "--name-only", "HEAD"]);
-  return changed ? changed.split("\n") : [];
+  // Without optional locks git leaves its index as it is: a build changes nothing in the user's checkout.
+  const quiet = { ...env, GIT_OPTIONAL_LOCKS: "0" };
+  const changed = await gitOutput(directory, quiet, ["status", "--porcelain", "--untracked-files=no"]);
+  return changed ? changed.split("\n").map((line) => line.replace(/^\s*\S+\s+/, "")) : [];
 }
 
 /** What a commit subject calls a repository's URL: `owner/repo`, or `fallback` where there is no remote. */

@@ -53,6 +53,8 @@ export function openAccess(inputs: AccessInputs): Access {
   // Nothing of the machine's configuration may add a second Authorization header or ask a helper.
   const authorization = `Basic ${basic}`;
   config.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: ${authorization}`]);
+  // After a redirect git would send the header to wherever it leads.
+  config.push(["http.followRedirects", "false"]);
   const env = { ...base, ...ISOLATED, ...gitConfigEnvironment(config) };
   return { url, env, authorization, secrets: [token, basic], [Symbol.dispose]() {} };
 }
@@ -85,13 +87,15 @@ const isDirectory = (file: string) => statSync(file, { throwIfNoEntry: false })?
 function splitCredentials(address: string): { url: string; credentials?: { username: string; password: string } } {
   if (!/^https?:\/\//.test(address)) return { url: address };
   let url: URL;
+  let username: string;
+  let password: string;
   try {
     url = new URL(address);
+    username = decodeURIComponent(url.username);
+    password = decodeURIComponent(url.password);
   } catch {
     throw new DeployError("USAGE", "the repository's address is not a URL", { hint: ADDRESSES });
   }
-  const username = decodeURIComponent(url.username);
-  const password = decodeURIComponent(url.password);
   url.username = "";
   url.password = "";
   if (password !== "") return { url: url.href, credentials: { username, password } };

@@ -74,7 +74,9 @@ export async function readTagged(
 ): Promise<{ readonly commit: string; readonly manifest: ReleaseManifest } | undefined> {
   const commit = await work.fetchCommit(tagRef);
   const bytes = await work.readFile(commit, `${prefixOf(place)}manifest.json`);
-  return bytes && { commit, manifest: parseManifest(bytes, `${tagRef}:manifest.json`) };
+  const manifest = bytes && parseManifest(bytes, `${tagRef}:manifest.json`);
+  // In a repository of several sites the tag may be of a commit in which our place holds another release.
+  return manifest && tagRef.endsWith(`/${manifest.source.commit}`) ? { commit, manifest } : undefined;
 }
 
 /** Throws RELEASE_CONFLICT naming every file of which the deployed release has other bytes. */

@@ -10,6 +10,12 @@ interface Explanation {
 
 const EXPLANATIONS: readonly Explanation[] = [
   {
+    pattern: /returned error: 30[1278]|unable to update url base from redirection/,
+    code: "REPOSITORY_UNREACHABLE",
+    cause: "the repository has moved, and credentials are not sent after it",
+    hint: "give its new address",
+  },
+  {
     pattern: /Host key verification failed|No .* host key is known|REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: "REPOSITORY_DENIED",
     cause: "the host's ssh key is not one we know",

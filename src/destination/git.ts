@@ -33,6 +33,7 @@ import {
   type Refs,
   type RefUpdate,
   type Tip,
+  wholeLine,
   type WorkRepository,
 } from "./work-repository.ts";
 
@@ -193,7 +194,7 @@ const lastLineTo = (log: Log) => (text: string) =>
 
 /** Whether this source commit, or a later one, was deployed before. Throws RELEASE_CONFLICT for other bytes of it. */
 async function earlierOutcome(
-  { work, release, place, publishing }: Attempt,
+  { work, release, place, options, publishing }: Attempt,
   tagRef: string,
   refs: Refs,
   current: ReleaseManifest | undefined,
@@ -202,7 +203,11 @@ async function earlierOutcome(
   const tagged = refs.has(tagRef) ? await readTagged(work, tagRef, place) : undefined;
   if (tagged) {
     refuseOtherBytes(release.manifest, tagged.manifest);
-    return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
+    // The tag may be of a deploy to another branch, such as a staging one: this branch does not have it then.
+    const tip = refs.get(`refs/heads/${options.branch}`);
+    const isHere =
+      tip !== undefined && (tip === tagged.commit || (await wholeLine(options.access, tip)).includes(tagged.commit));
+    if (isHere) return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
   }
   if (!current || !(await isSuperseded(release.manifest, current, publishing))) return undefined;
   return { outcome: "superseded", manifest: current, revision: undefined };

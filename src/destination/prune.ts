@@ -6,7 +6,7 @@
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Access } from "./access.ts";
-import { openWorkRepository, type RefUpdate, type WorkRepository } from "./work-repository.ts";
+import { openWorkRepository, type RefUpdate, wholeLine, type WorkRepository } from "./work-repository.ts";
 
 export interface PruneOptions {
   readonly access: Access;
@@ -48,7 +48,8 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   if (line.length <= history) return { kept, removedTags: [], tip, changed: false };
 
   const renamed = await rewrite(work, kept);
-  const moves = await moveTags(work, tags, renamed);
+  const cut = new Set((await wholeLine(access, tip)).slice(history));
+  const moves = await moveTags(work, tags, renamed, cut);
   const removedTags = moves.filter(({ id }) => id === undefined).map(({ name }) => name.slice("refs/tags/".length));
   const newTip = renamed.get(tip) as string;
   if (dryRun) return { kept, removedTags, tip: newTip, changed: true };
@@ -78,18 +79,20 @@ async function rewrite(work: WorkRepository, kept: readonly string[]): Promise<R
   return renamed;
 }
 
-/** Tags of kept commits follow them; the others go. */
+/** Tags of kept commits follow them, those of commits that are cut go; a tag of another branch is none of ours. */
 async function moveTags(
   work: WorkRepository,
   tags: readonly (readonly [name: string, id: string])[],
   renamed: ReadonlyMap<string, string>,
+  cut: ReadonlySet<string>,
 ): Promise<RefUpdate[]> {
   const moves: RefUpdate[] = [];
   await work.fetchTags(tags.map(([name]) => name));
   for (const [name, id] of tags) {
     const text = await work.readObject(id);
     const target = /^object ([0-9a-f]+)\n/.exec(text)?.[1];
-    const commit = target === undefined ? undefined : renamed.get(target);
+    if (target === undefined || (!renamed.has(target) && !cut.has(target))) continue;
+    const commit = renamed.get(target);
     const moved = commit && (await work.writeObject("tag", text.replace(/^object [0-9a-f]+/, `object ${commit}`)));
     moves.push({ name, id: moved, expected: id });
   }

@@ -31,6 +31,11 @@ export interface WorkRepository extends Disposable {
   fetchCommit(ref: string): Promise<string>;
   /** Fetches the last `count` commits of a branch, without files; their ids, newest first. */
   fetchLine(tip: string, count: number): Promise<readonly string[]>;
+  /**
+   * Every commit of a branch, newest first. It makes this repository's history whole, after which git would send more than
+   * it has to: not for a repository that pushes.
+   */
+  fetchWholeLine(tip: string): Promise<readonly string[]>;
   /** Fetches tag objects, and of what they point at no more than the commit. */
   fetchTags(names: readonly string[]): Promise<void>;
   /** The text of a commit or an annotated tag that was fetched. */
@@ -106,6 +111,13 @@ async function configure(git: Git, url: string): Promise<void> {
   for (const [key, value] of Object.entries(settings)) await git.run(["config", key, value]);
 }
 
+/** Every commit of a branch, newest first, by a repository of its own. */
+export async function wholeLine(access: Access, tip: string): Promise<readonly string[]> {
+  using work = await openWorkRepository(access);
+  // Awaited here: the repository is gone when this returns.
+  return await work.fetchWholeLine(tip);
+}
+
 class GitWork implements WorkRepository {
   readonly #git: Git;
   readonly #url: string;
@@ -152,6 +164,12 @@ class GitWork implements WorkRepository {
     await this.#fetch([tip], count);
     const line = await this.#git.run(["rev-list", "--first-parent", `--max-count=${count}`, tip]);
     return line.split("\n");
+  }
+
+  async fetchWholeLine(tip: string): Promise<readonly string[]> {
+    const result = await this.#git.try(["fetch", "--quiet", "--filter=tree:0", "--no-tags", ORIGIN, tip]);
+    if (result.code !== 0) throw explainGitFailure("cannot fetch from", this.#url, result.stderr);
+    return (await this.#git.run(["rev-list", "--first-parent", tip])).split("\n");
   }
 
   async fetchTags(names: readonly string[]): Promise<void> {

@@ -31,7 +31,7 @@ export async function stageOffer(context: HostContext, offer: Offer, options: { 
     const others = store
       .releases()
       .filter((other) => store.record().verified[other] !== undefined)
-      .map((other) => ({ directory: store.release(other), manifest: store.manifest(other) }));
+      .flatMap((other) => donor(store, other));
     await assemble({ mirror, manifest, kernel, directory, others, onProgress: (what) => log.progress(what) });
     using source = openFile(path.join(directory, kernel.path));
     judgeAbi(kernel.target, inspectKernel(source).abiVersion, await solo5Release(context));
@@ -42,6 +42,16 @@ export async function stageOffer(context: HostContext, offer: Offer, options: { 
     else store.place(name);
   } finally {
     store.unstage(name);
+  }
+}
+
+/** An older release to share images with; one that is damaged has nothing to give. */
+function donor(store: HostContext["store"], name: string) {
+  try {
+    return [{ directory: store.release(name), manifest: store.manifest(name) }];
+  } catch (error) {
+    if (error instanceof DeployError) return [];
+    throw error;
   }
 }
 

@@ -87,6 +87,8 @@ function adopt(state: HostState, release: string, insist: boolean): HostState {
     { kind: "assembled", release, insist },
     { kind: "healthy", release },
   ];
-  const after = events.reduce((so, event) => step(so, event)[0], state);
+  // A trial that somebody else began and did not end is over: this release is taken as it is.
+  const begun: HostState = { ...state, staged: undefined };
+  const after = events.reduce((so, event) => step(so, event)[0], begun);
   return { ...after, running: undefined };
 }

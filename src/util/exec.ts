@@ -55,7 +55,8 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
           return;
         }
         kept += chunk.length;
-        if (kept > STDOUT_LIMIT) return done(new Error(`${command} wrote more than ${STDOUT_LIMIT} bytes`));
+        if (kept > STDOUT_LIMIT)
+          return done(new DeployError("PROGRAM_FAILED", `${command} wrote more than ${STDOUT_LIMIT} bytes`));
         stdout.push(chunk);
         done();
       },

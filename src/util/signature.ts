@@ -53,8 +53,10 @@ export async function verifySignature(text: Buffer, signature: Buffer, policy: S
   using directory = tempDir("unikernel-deploy-verify");
   const sigFile = path.join(directory.path, "sig");
   writeFileSync(sigFile, signature);
-  const time = `-Overify-time=${policy.at.toISOString().replaceAll(/[-:T]|\.\d+/g, "")}`;
-  const found = await exec(["ssh-keygen", "-Y", "find-principals", "-s", sigFile, "-f", allowedSigners, time]);
+  // Without a zone, which OpenSSH before 9.1 does not read: the time is that of TZ.
+  const time = `-Overify-time=${policy.at.toISOString().replaceAll(/[-:TZ]|\.\d+/g, "")}`;
+  const env = { ...process.env, TZ: "UTC" };
+  const found = await exec(["ssh-keygen", "-Y", "find-principals", "-s", sigFile, "-f", allowedSigners, time], { env });
   // A line is a list of principals as the file has it.
   const principals = found.stdout
     .toString("utf8")
@@ -80,7 +82,7 @@ export async function verifySignature(text: Buffer, signature: Buffer, policy: S
         time,
         ...revoked,
       ],
-      { input: text },
+      { env, input: text },
     );
     if (verified.code === 0) return principal;
     said ||= (verified.stderr || verified.stdout.toString("utf8")).trim().split("\n")[0] ?? "";

@@ -200,6 +200,32 @@ describe("a deployment repository", () => {
     );
   });
 
+  test("gets a release that another branch has, and knows an older one of its own again", async () => {
+    await using project = await newProject();
+    const repository = await createBareRepository(project.directory.path, "deployment");
+    const release = await project.build();
+    const deploy = (branch: string, from = release) =>
+      project.cli("deploy", "--release", from, "--repository", repository, "--branch", branch, "--json");
+    assert.equal(deployedOf((await deploy("staging")).stdout).outcome, "deployed");
+    assert.equal(deployedOf((await deploy("main")).stdout).outcome, "deployed");
+    await run("cp", ["-r", release, project.directory.join("first")]);
+    await project.commit();
+    assert.equal(deployedOf((await deploy("main", await project.build())).stdout).outcome, "deployed");
+    assert.equal(deployedOf((await deploy("main", project.directory.join("first"))).stdout).outcome, "unchanged");
+    const pruned = await project.cli(
+      "prune",
+      "--repository",
+      repository,
+      "--branch",
+      "staging",
+      "--history",
+      "1",
+      "--json",
+    );
+    assert.equal(pruned.code, 0, pruned.stderr);
+    assert.equal((await git(repository, "tag")).split("\n").length, 2);
+  });
+
   test("is not the source's own repository", async () => {
     await using project = await newProject();
     const repository = await createBareRepository(project.directory.path, "www");

@@ -45,7 +45,7 @@ async function* packBody(objects: readonly PackObject[]): AsyncGenerator<Buffer>
 
 async function* deflated(chunks: Iterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
   if (size <= SMALL) yield deflateSync(Buffer.concat([...chunks]));
-  else for await (const chunk of Readable.from(chunks).pipe(createDeflate())) yield chunk as Buffer;
+  else for await (const chunk of Readable.from(chunks).compose(createDeflate())) yield chunk as Buffer;
 }
 
 /** Type and size: four bits of the size beside the type, then seven a byte. */

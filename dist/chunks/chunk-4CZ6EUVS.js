@@ -1,1 +1,0 @@
-import{b as t}from"./chunk-A6V3UR6V.js";import{d as r}from"./chunk-NM2ADJEA.js";var e=new Set;function d(o){return e.add(o),()=>e.delete(o)}function m(){for(let o of e)o();t(),r()}export{d as a,m as b};

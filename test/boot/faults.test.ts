@@ -199,6 +199,8 @@ describe("faults of a guest", { skip: without("qemu-system-x86_64") }, () => {
 
   it("ends once it listens", async () => {
     const { report } = await boot(RELEASE, { args: fault("exit") });
-    assert.match(report.reason ?? "", /the guest ended with exit code 0: /);
+    assert.equal(report.outcome, "failed");
+    // It may be gone before the first page is asked for, or in the middle of it.
+    assert.match(report.reason ?? "", /ended|closed|refused|reset|hang up|disconnect/i);
   });
 });

@@ -77,7 +77,7 @@ describe("a pack of ours", () => {
           const [base, target] = [text(a), text(b)];
           // Of nothing there is no delta: git takes none shorter than four bytes.
           // Nor is there one against nothing.
-        fc.pre(target.length > 0 && base.length > 0);
+          fc.pre(target.length > 0 && base.length > 0);
           await unpackedByGit(
             repository,
             base,

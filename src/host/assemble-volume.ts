@@ -11,9 +11,8 @@ import { formatNamed } from "../image/formats.ts";
 import { type FileEntry, pathProblem, sortTree } from "../image/tree.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import { ioError, type OpenFile, openFile } from "../util/files.ts";
-import { readBlobs } from "../util/git-blobs.ts";
 import { ImageWriter } from "../util/image-writer.ts";
-import type { Mirror, TipFile } from "./mirror.ts";
+import type { Tip, TipFile } from "./source.ts";
 
 /** A release on this host that was verified. */
 export interface OtherRelease {
@@ -25,7 +24,13 @@ export interface OtherRelease {
 type Run =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "zeros"; readonly length: number }
-  | { readonly kind: "blob"; readonly id: string; readonly size: number; readonly part?: StoredPart };
+  | {
+      readonly kind: "blob";
+      readonly id: string;
+      readonly size: number;
+      readonly file: TipFile;
+      readonly part?: StoredPart;
+    };
 
 /** A stored part of an image, with the digest that the manifest has of it. */
 interface StoredPart {
@@ -35,29 +40,29 @@ interface StoredPart {
 
 /** Writes `volumes/<name>.img` below `directory`. Throws DIGEST_MISMATCH where it is not what the manifest says. */
 export async function assembleVolume(
-  mirror: Mirror,
+  tip: Tip,
   volume: DataVolume,
   directory: string,
   others: readonly OtherRelease[],
 ): Promise<void> {
   const target = imageFile(directory, volume.name);
-  const runs = volume.layout === "files" ? filesRuns(mirror, volume) : imageRuns(mirror, volume);
+  const runs = volume.layout === "files" ? filesRuns(tip, volume) : imageRuns(tip, volume);
   if (await shareImage(volume, target, runs, others)) {
     writeBlobList(directory, volume, runs);
     return;
   }
   using donor = openDonor(volume, others);
   try {
-    await writeImage(mirror, volume, directory, runs, donor);
+    await writeImage(tip, volume, directory, runs, donor);
   } catch (error) {
     // What was copied may be at fault: a disk forgets. Only what comes from the repository alone can be refused.
     if (donor === undefined || !(error instanceof DeployError) || error.code !== "DIGEST_MISMATCH") throw error;
-    await writeImage(mirror, volume, directory, runs, undefined);
+    await writeImage(tip, volume, directory, runs, undefined);
   }
 }
 
 async function writeImage(
-  mirror: Mirror,
+  tip: Tip,
   volume: DataVolume,
   directory: string,
   runs: Iterable<Run>,
@@ -66,9 +71,9 @@ async function writeImage(
   const target = imageFile(directory, volume.name);
   using writer = new ImageWriter(target);
   const rest = runs[Symbol.iterator]();
-  const wanted: string[] = [];
-  for (const run of runs) if (run.kind === "blob" && !donor?.has(run.id, run.size)) wanted.push(run.id);
-  // Everything up to the next blob that git has to bring; that blob.
+  const wanted: TipFile[] = [];
+  for (const run of runs) if (run.kind === "blob" && !donor?.has(run.id, run.size)) wanted.push(run.file);
+  // Everything up to the next blob that the repository has to bring; that blob.
   const advance = () => {
     for (let next = rest.next(); !next.done; next = rest.next()) {
       const run = next.value;
@@ -82,7 +87,7 @@ async function writeImage(
   let current = advance();
   let hash = createHash("sha256");
   if (wanted.length > 0) {
-    await readBlobs(mirror.git, wanted, {
+    await tip.read(wanted, {
       begin() {
         hash = createHash("sha256");
       },
@@ -107,12 +112,13 @@ async function writeImage(
 }
 
 /** Layout image: the image's blob, or those of its parts. */
-function imageRuns(mirror: Mirror, volume: DataVolume): readonly Run[] {
+function imageRuns(tip: Tip, volume: DataVolume): readonly Run[] {
   const parts = volume.parts ?? [{ path: volume.path ?? "", size: volume.size, sha256: volume.sha256 }];
   return parts.map((part) => {
-    const { id, size } = requireFile(mirror, part.path);
+    const file = requireFile(tip, part.path);
+    const { id, size } = file;
     if (size !== part.size) throw mismatch(part.path, `${size} bytes`, `${part.size}`);
-    return { kind: "blob", id, size, part };
+    return { kind: "blob", id, size, file, part };
   });
 }
 
@@ -122,8 +128,8 @@ interface StoredFile extends FileEntry {
 }
 
 /** Layout files: what the format puts around the files, and the files' blobs. Can be walked more than once. */
-function filesRuns(mirror: Mirror, volume: DataVolume): Iterable<Run> {
-  const tree = storedTree(mirror.files, volume.name);
+function filesRuns(tip: Tip, volume: DataVolume): Iterable<Run> {
+  const tree = storedTree(tip.files, volume.name);
   const layout = receivedLayout(volume, tree);
   if (layout.size !== volume.size)
     throw mismatch(`volumes/${volume.name}`, `an image of ${layout.size} bytes`, `${volume.size}`);
@@ -131,7 +137,8 @@ function filesRuns(mirror: Mirror, volume: DataVolume): Iterable<Run> {
     *[Symbol.iterator]() {
       for (const piece of layout.pieces()) {
         if (piece.kind !== "content") yield piece;
-        else for (const { id, size } of tree[piece.file]?.blobs ?? []) yield { kind: "blob", id, size };
+        else
+          for (const file of tree[piece.file]?.blobs ?? []) yield { kind: "blob", id: file.id, size: file.size, file };
       }
     },
   };
@@ -159,7 +166,7 @@ function storedTree(files: ReadonlyMap<string, TipFile>, volume: string): readon
     const so = tree.get(file);
     tree.set(file, { path: file, size: (so?.size ?? 0) + blob.size, blobs: [...(so?.blobs ?? []), blob] });
   };
-  // git lists paths bytewise, so the parts of a file come in order.
+  // Paths are listed bytewise, so the parts of a file come in order.
   for (const [name, blob] of files) {
     if (name.startsWith(whole)) add(name.slice(whole.length), blob);
     if (name.startsWith(parts)) add(name.slice(parts.length, name.lastIndexOf("/")), blob);
@@ -294,8 +301,8 @@ const imageFile = (directory: string, name: string) => path.join(directory, "vol
 const blobList = (directory: string, name: string) => path.join(directory, "volumes", `${name}.blobs`);
 
 /** Throws RELEASE_UNTRUSTED where the repository does not have it. */
-export function requireFile(mirror: Mirror, name: string): TipFile {
-  const file = mirror.files.get(name);
+export function requireFile(tip: Tip, name: string): TipFile {
+  const file = tip.files.get(name);
   if (file) return file;
   throw new DeployError("RELEASE_UNTRUSTED", `${name} is not in the repository`);
 }

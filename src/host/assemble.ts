@@ -8,27 +8,26 @@ import path from "node:path";
 import { namedFiles, type NamedFile } from "../manifest/manifest.ts";
 import { isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ImageWriter } from "../util/image-writer.ts";
-import { readBlobs } from "../util/git-blobs.ts";
 import { assembleVolume, mismatch, requireFile } from "./assemble-volume.ts";
-import type { Mirror } from "./mirror.ts";
+import type { Tip } from "./source.ts";
 
 export interface AssembleOptions {
-  readonly mirror: Mirror;
+  readonly tip: Tip;
   readonly manifest: ReleaseManifest;
   readonly kernel: ManifestKernel;
   /** An empty directory. */
   readonly directory: string;
-  /** Directories of verified releases, the newest first: what they have already is not fetched out of git again. */
+  /** Directories of verified releases, the newest first: what they have already is not read from the repository again. */
   readonly others: readonly { readonly directory: string; readonly manifest: ReleaseManifest }[];
   readonly onProgress: (what: string) => void;
 }
 
 /** Throws DIGEST_MISMATCH naming the file that is not what the manifest says. */
 export async function assemble(options: AssembleOptions): Promise<void> {
-  const { mirror, manifest, directory, kernel } = options;
+  const { tip, manifest, directory, kernel } = options;
   for (const sub of ["kernels", "volumes", "launch"]) mkdirSync(path.join(directory, sub), { recursive: true });
   for (const file of ["manifest.json", "manifest.json.sig"]) {
-    if (mirror.files.has(file)) await writeNamed(options, { path: file }, file);
+    if (tip.files.has(file)) await writeNamed(options, { path: file }, file);
   }
   for (const file of plainFiles(manifest)) {
     const wanted = !file.path.startsWith("kernels/") || file.path === kernel.path;
@@ -38,7 +37,7 @@ export async function assemble(options: AssembleOptions): Promise<void> {
     // A volume that is a branch is read by the guest itself, over git.
     if (volume.layout === undefined) continue;
     options.onProgress(`assembling volume ${volume.name}`);
-    await assembleVolume(mirror, volume, directory, options.others);
+    await assembleVolume(tip, volume, directory, options.others);
   }
 }
 
@@ -54,17 +53,18 @@ function plainFiles(manifest: ReleaseManifest): NamedFile[] {
 
 /** Verifies one file and writes it to `to`, or only verifies it where `to` is absent. */
 async function writeNamed(
-  { mirror, directory }: AssembleOptions,
+  { tip, directory }: AssembleOptions,
   file: { readonly path: string; readonly size?: number; readonly sha256?: string },
   to: string | undefined,
 ): Promise<void> {
-  const tip = requireFile(mirror, file.path);
-  if (file.size !== undefined && file.size !== tip.size) throw mismatch(file.path, `${tip.size} bytes`, `${file.size}`);
+  const stored = requireFile(tip, file.path);
+  if (file.size !== undefined && file.size !== stored.size)
+    throw mismatch(file.path, `${stored.size} bytes`, `${file.size}`);
   const target = to === undefined ? undefined : path.join(directory, to);
   if (target !== undefined) mkdirSync(path.dirname(target), { recursive: true });
   using writer = target === undefined ? undefined : new ImageWriter(target);
   const hash = createHash("sha256");
-  await readBlobs(mirror.git, [tip.id], {
+  await tip.read([stored], {
     begin() {},
     chunk(bytes) {
       hash.update(bytes);

@@ -6,23 +6,9 @@ import { explainGitFailure } from "../destination/git-errors.ts";
 import { DeployError } from "../errors.ts";
 import { ioError } from "../util/files.ts";
 import { type Git, gitIn } from "../util/git.ts";
+import { readBlobs } from "../util/git-blobs.ts";
 import { endAll, findMarked } from "./processes.ts";
-
-/** A file at the tip. */
-export interface TipFile {
-  readonly mode: string;
-  readonly id: string;
-  readonly size: number;
-}
-
-export interface Mirror {
-  readonly git: Git;
-  readonly commit: string;
-  /** The commit's own date (milliseconds since 1970). */
-  readonly committedAt: number;
-  /** Every file below the release's directory, by path relative to it. */
-  readonly files: ReadonlyMap<string, TipFile>;
-}
+import type { Tip, TipFile } from "./source.ts";
 
 export interface MirrorOptions {
   readonly access: Access;
@@ -41,7 +27,7 @@ const FETCH_TIMEOUT = 6 * 3_600_000;
  * Fetches what is new. Only one process may do so at a time. What a fetch left that was killed is put right first; a
  * mirror that is damaged is made anew, once. Throws RELEASE_MISSING where the branch does not exist yet.
  */
-export async function fetchMirror(options: MirrorOptions): Promise<Mirror> {
+export async function fetchMirror(options: MirrorOptions): Promise<Tip> {
   const { directory } = options;
   await endAll(() => findMarked(MARK, directory));
   removeLocks(directory);
@@ -60,7 +46,7 @@ class MirrorDamaged extends DeployError {}
 const DAMAGE =
   /loose object .* is corrupt|is corrupt$|object file .* is empty|inflate: |packfile .* (?:does not match|is far too|cannot be|claims)|bad (?:object|tree|pack)|unable to (?:read|parse) (?:object|tree|sha1)|missing (?:blob|tree|commit)|not a git repository: |did not receive expected object|invalid sha1 pointer|could not parse|bad config|shallow file|Could not read [0-9a-f]{40}|reference broken|not a valid object/im;
 
-async function fetchOnce({ access, directory, branch, path: prefix, signal }: MirrorOptions): Promise<Mirror> {
+async function fetchOnce({ access, directory, branch, path: prefix, signal }: MirrorOptions): Promise<Tip> {
   const git = gitIn(directory, { ...access.env, [MARK]: directory }, access.secrets);
   if (!existsSync(path.join(directory, "HEAD"))) {
     try {
@@ -83,7 +69,17 @@ async function fetchOnce({ access, directory, branch, path: prefix, signal }: Mi
   const described = await git.try(["log", "-1", "--format=%H %ct", tip]);
   const [commit, seconds] = described.stdout.toString("utf8").trim().split(" ");
   if (described.code !== 0 || commit === undefined) throw new MirrorDamaged("PROGRAM_FAILED", described.stderr);
-  return { git, commit, committedAt: Number(seconds) * 1000, files: await tipFiles(git, commit, prefix) };
+  return {
+    revision: commit,
+    committedAt: Number(seconds) * 1000,
+    files: await tipFiles(git, commit, prefix),
+    read: (files, reader) => readBlobs(git, idsOf(files), reader),
+    tidy: () => tidyMirror(git),
+  };
+}
+
+function* idsOf(files: readonly TipFile[]): Iterable<string> {
+  for (const { id } of files) yield id;
 }
 
 function fetchFailure(url: string, branch: string, stderr: string): DeployError {
@@ -131,7 +127,7 @@ const MAX_GROWTH = 1.5;
 const MIN_GROWTH = 1024;
 
 /** Drops what older releases left in the mirror once that is worth it, so that it does not grow with history. */
-export async function tidyMirror(git: Git): Promise<void> {
+async function tidyMirror(git: Git): Promise<void> {
   const size = await countObjects(git);
   const tidied = Number((await git.try(["config", "unikernel-deploy.tidied"])).stdout.toString("utf8")) || 0;
   // What the first fetch brought is all of use.

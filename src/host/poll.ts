@@ -2,10 +2,10 @@
 import { DeployError } from "../errors.ts";
 import type { HostContext } from "./context.ts";
 import { fetchOffer, type Offer } from "./offer.ts";
+import { openSource } from "./open-source.ts";
 import { type Prepared, prepareGuest } from "./prepare.ts";
 import { isStaged, stageOffer } from "./stage.ts";
 import { type HostState, step, whyNot } from "./state.ts";
-import { openRepository } from "./sync.ts";
 
 export type PollResult =
   /** Nothing to do. `message` says why. */
@@ -33,10 +33,10 @@ let refused: { readonly key: string; readonly error: DeployError } | undefined;
 
 /** Throws what the fetch, the verification or this host has against it; nothing is stopped then. */
 export async function poll(context: HostContext, { runtime, insist, state, signal }: PollOptions): Promise<PollResult> {
-  using access = openRepository(context);
-  const offer = await fetchOffer(context, { access, allowDowngrade: insist, signal });
+  using source = openSource(context);
+  const offer = await fetchOffer(context, { source, allowDowngrade: insist, signal });
   const { name } = offer;
-  const key = `${context.store.directory} ${offer.mirror.commit} ${offer.print}`;
+  const key = `${context.store.directory} ${offer.tip.revision} ${offer.print}`;
   if (refused?.key === key) throw refused.error;
   const [, actions] = step(state(), { kind: "found", release: name, insist });
   const wanted = actions.some(({ kind }) => kind === "assemble");

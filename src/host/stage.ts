@@ -21,7 +21,7 @@ export function isStaged({ store }: HostContext, { name, print }: Offer): boolea
  */
 export async function stageOffer(context: HostContext, offer: Offer, options: { dryRun: boolean }): Promise<void> {
   const { store, log, onPhase } = context;
-  const { name, mirror, manifest, kernel } = offer;
+  const { name, tip, manifest, kernel } = offer;
   if (isStaged(context, offer)) return;
   const isHere = store.has(name) && store.record().verified[name] !== undefined;
   if (isHere) requireSameManifest(context, offer);
@@ -32,7 +32,7 @@ export async function stageOffer(context: HostContext, offer: Offer, options: { 
       .releases()
       .filter((other) => store.record().verified[other] !== undefined)
       .flatMap((other) => donor(store, other));
-    await assemble({ mirror, manifest, kernel, directory, others, onProgress: (what) => log.progress(what) });
+    await assemble({ tip, manifest, kernel, directory, others, onProgress: (what) => log.progress(what) });
     using source = openFile(path.join(directory, kernel.path));
     judgeAbi(kernel.target, inspectKernel(source).abiVersion, await solo5Release(context));
     if (options.dryRun) return;

@@ -10,7 +10,6 @@ import type { HostContext } from "./context.ts";
 import { answerRequest, describe, problemWith, takeRequest } from "./control.ts";
 import type { Guests, Running } from "./guest.ts";
 import { releaseDevices } from "./loop-devices.ts";
-import { tidyMirror } from "./mirror.ts";
 import { poll } from "./poll.ts";
 import {
   discardGuestDirectory,
@@ -286,7 +285,7 @@ export class Supervisor {
         this.#prepared = result.prepared;
         this.#events.push({ kind: "assembled", release: result.release, insist });
       }
-      await tidyMirror(offer.mirror.git);
+      await offer.tip.tidy();
     } catch (error) {
       if (!this.#signal.aborted) this.#reporter.pollFailed(error);
     } finally {

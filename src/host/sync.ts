@@ -1,11 +1,10 @@
 /** One pass without a guest: fetch what is new, verify all of it, lay it out, and make it current. */
 import path from "node:path";
-import { type Access, openAccess } from "../destination/access.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { HostContext, HostOptions } from "./context.ts";
 import { type HostLock, lockState } from "./lock.ts";
-import { tidyMirror } from "./mirror.ts";
 import { fetchOffer } from "./offer.ts";
+import { openSource } from "./open-source.ts";
 import { isStaged, stageOffer } from "./stage.ts";
 import { type HostEvent, type HostState, step, whyNot } from "./state.ts";
 import { HostStore } from "./store.ts";
@@ -22,7 +21,7 @@ export interface Synced {
    */
   readonly outcome: "updated" | "current" | "planned" | "refused";
   readonly manifest: ReleaseManifest;
-  /** Commit in the deployment repository. */
+  /** Commit in the deployment repository, or digest of the registry's manifest. */
   readonly revision: string;
   /** Absolute path of the release on this host. */
   readonly release: string;
@@ -37,24 +36,18 @@ export function openHost(options: HostOptions): HostContext {
   return { ...options, store: new HostStore(path.resolve(options.directory, options.config.state)) };
 }
 
-/** The way to the repository. To be disposed of. */
-export function openRepository({ config, directory, env, sshKey, knownHosts }: HostContext): Access {
-  const { repository } = config;
-  return openAccess({ repository, directory, env, sshKey, knownHosts, token: env.UNIKERNEL_DEPLOY_TOKEN });
-}
-
 /** Throws with exit code 4 for anything that is not what was promised; the current release is then untouched. */
 export async function syncHost(options: HostOptions, { allowDowngrade, dryRun }: SyncOptions): Promise<Synced> {
   const context = openHost(options);
   const { store, config, onPhase } = context;
   using _lock: HostLock = lockState(store.directory);
   store.recover();
-  using access: Access = openRepository(context);
-  const offer = await fetchOffer(context, { access, allowDowngrade });
-  const { name, manifest, mirror, signer, warning } = offer;
+  using source = openSource(context);
+  const offer = await fetchOffer(context, { source, allowDowngrade });
+  const { name, manifest, tip, signer, warning } = offer;
   const synced = {
     manifest,
-    revision: mirror.commit,
+    revision: tip.revision,
     release: store.release(name),
     signer,
     warning,
@@ -77,7 +70,7 @@ export async function syncHost(options: HostOptions, { allowDowngrade, dryRun }:
     config.keep,
     [current, rollback, held].filter((needed) => needed !== undefined),
   );
-  await tidyMirror(mirror.git);
+  await tip.tidy();
   return { ...synced, outcome: "updated" };
 }
 

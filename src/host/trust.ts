@@ -5,7 +5,7 @@ import { isDataVolume, type ManifestKernel, type ReleaseManifest } from "../mani
 import { acceptedAbi, isSolo5Target, solo5Releases } from "../kernel/solo5-releases.ts";
 import type { Target } from "../kernel/target.ts";
 import { sha256 } from "../util/digest.ts";
-import type { TipFile } from "./mirror.ts";
+import type { TipFile } from "./source.ts";
 
 export interface Expectations {
   /** The Solo5 release of the tender that runs guests here, where it is known. */
@@ -70,7 +70,7 @@ function judgeSequence(manifest: ReleaseManifest, sequence: number, { newest, al
 }
 
 /**
- * One digest over the git ids of every file the manifest names, trees of layout `files` included: what has been verified
+ * One digest over the ids of every file the manifest names, trees of layout `files` included: what has been verified
  * once is known by it again. Throws RELEASE_UNTRUSTED for a file that is missing or is not a plain file.
  */
 export function fingerprint(manifest: ReleaseManifest, files: ReadonlyMap<string, TipFile>): string {

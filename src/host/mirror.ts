@@ -1,6 +1,7 @@
 /** The host's copy of the deployment repository: the newest commit with its files, and little that is older. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
+import { StringDecoder } from "node:string_decoder";
 import type { Access } from "../destination/access.ts";
 import { explainGitFailure } from "../destination/git-errors.ts";
 import { DeployError } from "../errors.ts";
@@ -97,18 +98,40 @@ function fetchFailure(url: string, branch: string, stderr: string): DeployError 
   return explainGitFailure("cannot fetch from", url, stderr);
 }
 
+/** A tree of a few objects can name files without end; no site has so many (files; bytes of their names). */
+const MAX_FILES = 1_000_000;
+const MAX_NAMES = 128 * 1024 * 1024;
+
 async function tipFiles(git: Git, commit: string, directory: string): Promise<ReadonlyMap<string, TipFile>> {
   const prefix = directory === "" ? "" : `${directory.replace(/\/+$/, "")}/`;
-  const result = await git.try(["ls-tree", "-r", "-l", "-z", "--full-tree", commit, ...(prefix ? ["--", prefix] : [])]);
-  if (result.code !== 0) throw new MirrorDamaged("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);
   const files = new Map<string, TipFile>();
-  for (const line of result.stdout.toString("utf8").split("\0")) {
-    const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t(.*)$/s.exec(line);
-    if (!match) continue;
-    const [, mode, id, size, name] = match as unknown as [string, string, string, string, string];
-    files.set(name.slice(prefix.length), { mode, id, size: size === "-" ? 0 : Number(size) });
-  }
+  let names = 0;
+  let rest = "";
+  const decoder = new StringDecoder("utf8");
+  const argv = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit, ...(prefix ? ["--", prefix] : [])];
+  const result = await git.try(argv, {
+    // What is thrown here ends git.
+    onStdout(chunk) {
+      const lines = (rest + decoder.write(chunk)).split("\0");
+      rest = lines.pop() as string;
+      names += chunk.length;
+      for (const line of lines) addFile(files, line, prefix);
+      if (files.size <= MAX_FILES && names <= MAX_NAMES) return;
+      throw new DeployError("RELEASE_UNTRUSTED", `the repository lists more files than any site has, ${files.size} so far`, {
+        hint: "the running release is untouched; find out who changed the repository, then deploy again",
+      });
+    },
+  });
+  if (result.code !== 0) throw new MirrorDamaged("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);
   return files;
+}
+
+/** `<mode> SP <type> SP <id> SP+ <size> TAB <path>` (git-ls-tree, -l -z). */
+function addFile(files: Map<string, TipFile>, line: string, prefix: string): void {
+  const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t(.*)$/s.exec(line);
+  if (!match) return;
+  const [, mode, id, size, name] = match as unknown as [string, string, string, string, string];
+  files.set(name.slice(prefix.length), { mode, id, size: size === "-" ? 0 : Number(size) });
 }
 
 /** Locks of a git that was killed. Nothing else works on the mirror, so nobody holds them. */

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readlinkSync, rmSync, truncateSync, writeFileSy
 import path from "node:path";
 import { describe, test } from "node:test";
 import { gitServer } from "../support/git-server.ts";
+import { git, output } from "../support/process.ts";
 import { hosting, VIRTIO } from "./hosting.ts";
 
 /** A file system of so many megabytes, or why there is none. */
@@ -56,6 +57,30 @@ describe("host sync", () => {
     assert.equal(damaged.code, 0, damaged.stderr);
     rmSync(path.join(mirror, "HEAD"));
     assert.equal((await host.host("sync")).code, 0);
+  });
+
+  test("refuses a tree of a few objects that names files without end", async () => {
+    await using host = await hosting({ kernel: VIRTIO, target: "virtio" });
+    await host.configure("");
+    await host.deploy({ "index.html": "one\n" });
+    assert.equal((await host.host("sync")).code, 0);
+    const before = readlinkSync(path.join(host.state, "current"));
+    const tip = await git(host.repository, "rev-parse", "main^{tree}");
+    const entries = (await git(host.repository, "ls-tree", tip)).split("\n");
+    const blob = /blob ([0-9a-f]+)/.exec(entries.join(" "))?.[1];
+    const mktree = (lines: readonly string[]) =>
+      output("git", ["mktree"], { cwd: host.repository, input: lines.map((line) => `${line}\n`).join("") });
+    // 100 to the power of 4; with long names it is noticed sooner.
+    const names = Array.from({ length: 100 }, (_, i) => `${i}-`.padEnd(240, "x"));
+    let tree = await mktree(names.map((name) => `100644 blob ${blob}\t${name}`));
+    for (let depth = 0; depth < 3; depth++) tree = await mktree(names.map((name) => `040000 tree ${tree}\t${name}`));
+    const bomb = await mktree([...entries, `040000 tree ${tree}\tbomb`]);
+    const commit = await git(host.repository, "commit-tree", "-p", "main", "-m", "More than there is", bomb);
+    await git(host.repository, "update-ref", "refs/heads/main", commit);
+    const ran = await host.host("sync");
+    assert.equal(ran.code, 4, ran.stderr);
+    assert.match(ran.stderr, /more files than any site has/);
+    assert.equal(readlinkSync(path.join(host.state, "current")), before);
   });
 
   test("leaves everything as it was when the disk is full", { skip: mountable() }, async () => {

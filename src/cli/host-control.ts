@@ -86,7 +86,9 @@ function renderStatus(status: HostStatus): string {
       return [row(`last ${kind}`, `${check.at} ${check.ok ? "ok" : "FAILED"}: ${release}${check.message}${down}`)];
     }),
     row("disk", `${formatSize(disk.total)}: releases ${formatSize(disk.releases)}, mirror ${formatSize(disk.mirror)}`),
-    ...status.releases.map(({ release, bytes }) => row("", `${release} ${formatSize(bytes)}`)),
+    ...status.releases.map(({ release, bytes, problem }) =>
+      row("", `${release} ${formatSize(bytes)}${problem === null ? "" : `, DAMAGED: ${problem}`}`),
+    ),
   ];
   return lines.join("\n");
 }

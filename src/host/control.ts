@@ -11,7 +11,7 @@ import { writeAtomic } from "../util/files.ts";
 import type { HostContext } from "./context.ts";
 import { lockHolder, lockState } from "./lock.ts";
 import { type HostEvent, rollbackTarget, step } from "./state.ts";
-import type { HostStore } from "./store.ts";
+import { damageOf, type HostStore } from "./store.ts";
 
 const requestSchema = v.object({
   id: v.string(),
@@ -89,7 +89,9 @@ export function problemWith(store: HostStore, event: HostEvent): string | undefi
   const target = rollbackTarget(store.state(), event.to);
   if ("problem" in target) return target.problem;
   if (!store.has(target.to)) return `${target.to} is not on this host any more`;
-  return store.record().verified[target.to] === undefined ? `${target.to} was never verified here` : undefined;
+  if (store.record().verified[target.to] === undefined) return `${target.to} was never verified here`;
+  const damage = damageOf(store, target.to);
+  return damage === undefined ? undefined : `${target.to} is damaged on this host: ${damage}`;
 }
 
 /** What an event of the operator's does, in words. */
@@ -110,8 +112,11 @@ export function describe(store: HostStore, event: HostEvent): string {
 /** Throws RELEASE_MISSING where no release on disk, or more than one, is meant. */
 function resolveRelease(store: HostStore, text: string): string {
   const matching = store.releases().filter((name) => {
-    if (name === text || name.split("-")[0] === text) return true;
-    return /^[0-9a-f]{4,64}$/.test(text) && store.manifest(name).source.commit.startsWith(text);
+    const [sequence, commit = ""] = name.split("-");
+    if (name === text || sequence === text) return true;
+    // The name has the first 12 digits; the rest is in the manifest, unless that is damaged.
+    if (!/^[0-9a-f]{4,64}$/.test(text)) return false;
+    return text.length <= commit.length ? commit.startsWith(text) : commitOf(store, name)?.startsWith(text) === true;
   });
   const exact = matching.includes(text) ? text : matching.length === 1 ? matching[0] : undefined;
   if (exact !== undefined) return exact;
@@ -123,6 +128,10 @@ function resolveRelease(store: HostStore, text: string): string {
       hint: "give a commit of the source repository, or a release's name",
     },
   );
+}
+
+function commitOf(store: HostStore, name: string): string | undefined {
+  return damageOf(store, name) === undefined ? store.manifest(name).source.commit : undefined;
 }
 
 const refused = (problem: string) =>

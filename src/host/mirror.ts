@@ -117,9 +117,13 @@ async function tipFiles(git: Git, commit: string, directory: string): Promise<Re
       names += chunk.length;
       for (const line of lines) addFile(files, line, prefix);
       if (files.size <= MAX_FILES && names <= MAX_NAMES) return;
-      throw new DeployError("RELEASE_UNTRUSTED", `the repository lists more files than any site has, ${files.size} so far`, {
-        hint: "the running release is untouched; find out who changed the repository, then deploy again",
-      });
+      throw new DeployError(
+        "RELEASE_UNTRUSTED",
+        `the repository lists more files than any site has, ${files.size} so far`,
+        {
+          hint: "the running release is untouched; find out who changed the repository, then deploy again",
+        },
+      );
     },
   });
   if (result.code !== 0) throw new MirrorDamaged("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);

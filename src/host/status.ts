@@ -5,13 +5,17 @@ import type { HostContext } from "./context.ts";
 import { lockHolder } from "./lock.ts";
 import { readStatus, runtimePath, type Status } from "./runtime.ts";
 import type { Bad } from "./state.ts";
+import { damageOf, type HostStore } from "./store.ts";
 
 export interface ReleaseStatus {
   /** `<sequence>-<12 hex digits of the source commit>`. */
   readonly release: string;
   readonly sequence: number;
+  /** Only as much of it as the name has, where the manifest cannot be read. */
   readonly commit: string;
   readonly verified: boolean;
+  /** What is wrong with what is on disk of it. */
+  readonly problem: string | null;
   /** Bytes on disk that only this release takes, or shares with one listed after it. */
   readonly bytes: number;
 }
@@ -51,11 +55,9 @@ export function hostStatus(context: HostContext): HostStatus {
   const counted = new Set<number>();
   const { verified } = store.record();
   const releases = store.releases().map((release): ReleaseStatus => {
-    const manifest = store.manifest(release);
     return {
       release,
-      sequence: manifest.sequence ?? 0,
-      commit: manifest.source.commit,
+      ...identify(store, release),
       verified: verified[release] !== undefined,
       bytes: diskUsed(store.release(release), counted),
     };
@@ -79,6 +81,17 @@ export function hostStatus(context: HostContext): HostStatus {
     checks: { poll: told?.poll ?? null, probe: told?.probe ?? null, change: told?.change ?? null },
     restarts: alive ? told.restarts : 0,
   };
+}
+
+/** One release that is damaged is told of, and keeps nobody from hearing of the others. */
+function identify(store: HostStore, release: string): Pick<ReleaseStatus, "sequence" | "commit" | "problem"> {
+  const problem = damageOf(store, release);
+  if (problem === undefined) {
+    const { sequence = 0, source } = store.manifest(release);
+    return { sequence, commit: source.commit, problem: null };
+  }
+  const [sequence, commit = ""] = release.split("-");
+  return { sequence: Number(sequence), commit, problem };
 }
 
 /** Bytes on disk below a directory; what has several names counts once. */

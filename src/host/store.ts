@@ -183,3 +183,14 @@ export class HostStore {
     return removed;
   }
 }
+
+/** What is wrong with a release's manifest on this host, in one line; undefined where nothing is. */
+export function damageOf(store: HostStore, name: string): string | undefined {
+  try {
+    store.manifest(name);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error;
+    return [error.message, ...error.problems.slice(0, 1)].join(": ");
+  }
+}

@@ -102,6 +102,8 @@ const config = {
     "deploy.branch": "Branch of the deployment repository.",
     "deploy.path": "Directory in it, where several sites share one repository.",
     "deploy.layout": "Store volumes as one image each, or as the site's own files.",
+    "deploy.runnable":
+      "Registries (oci://) only: also push an OCI image of each kernel with its volume, as urunc runs it. Default: false.",
     "deploy.history": "Keep only the last N deployments. Default: all.",
   },
 };

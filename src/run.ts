@@ -251,6 +251,7 @@ async function check(
     deployed,
     limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
     registry: config.deploy.repository?.startsWith("oci://") ?? false,
+    runnable: config.deploy.runnable,
     async readBack(name) {
       const volume = release.volumes.find((candidate) => candidate.name === name);
       if (!volume) throw new Error(`no volume ${name}`);

@@ -38,14 +38,21 @@ export interface CheckSubject {
   /** The release now deployed, where that is known. */
   readonly deployed: ReleaseManifest | undefined;
   readonly limits: Limits;
-  /** Whether the release goes to an OCI registry, from where urunc may run it. */
+  /** Whether the release goes to an OCI registry, which takes files of any size. */
   readonly registry: boolean;
+  /** Whether images that urunc runs are to be made of it. */
+  readonly runnable: boolean;
   /** The image's files as a reader finds them that is not our writer; throws IMAGE_INVALID. */
   readonly readBack: (volume: string) => Promise<readonly IndexEntry[]>;
   /** Opens a file of the release: a kernel or an image. */
   readonly open: (file: string) => ByteSource & Disposable;
   /** `checks.<id>` of the configuration. */
   readonly settings: (id: string) => Readonly<Record<string, unknown>>;
+  /**
+   * Whether nothing but errors is wanted: a release that was checked when it was built is about to be deployed. A check may
+   * leave out whatever it would only warn of.
+   */
+  readonly errorsOnly: boolean;
   /** Builds the release once more, elsewhere; absent where there is nothing to build from. */
   readonly rebuild?: () => Promise<Release & Disposable>;
 }
@@ -63,6 +70,8 @@ export interface Check {
   readonly title: string;
   /** Of its findings, unless one says otherwise. */
   readonly severity: Severity;
+  /** Of its gravest findings, where that is another one. */
+  readonly gravest?: Severity;
   /** Milliseconds, where the check runs what others wrote and so needs longer than others. */
   readonly timeout?: number;
   run(subject: CheckSubject): Iterable<Remark> | AsyncIterable<Remark>;
@@ -95,11 +104,16 @@ export async function runChecks(
   const findings: Finding[] = [];
   for (const check of checks) {
     const severity = options.severities?.get(check.id);
-    if (severity === "off") continue;
+    if (severity === "off" || (subject.errorsOnly && !canRefuse(check, severity))) continue;
     const found = await runCheck(check, subject, check.timeout ?? options.timeout ?? TIMEOUT);
     for (const finding of found) findings.push(severity === undefined ? finding : regrade(finding, check, severity));
   }
   return findings;
+}
+
+/** Whether a check can make an error of anything, by its nature or as it is configured. */
+function canRefuse({ severity, gravest }: Check, configured: Severity | undefined): boolean {
+  return (configured ?? gravest ?? severity) === "error";
 }
 
 const RANK: Readonly<Record<Severity, number>> = { error: 0, warning: 1, note: 2 };

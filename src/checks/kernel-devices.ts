@@ -2,7 +2,8 @@
 import type { KernelArtifact } from "../artifact/artifact.ts";
 import type { Device } from "../kernel/kernel.ts";
 import { isAttached, isDataVolume, type ManifestVolume } from "../manifest/schema.ts";
-import type { Check, Remark } from "./check.ts";
+import { uruncOf } from "../manifest/urunc.ts";
+import type { Check, CheckSubject, Remark } from "./check.ts";
 import { kernelsOf } from "./contents.ts";
 import { isAboutDevices } from "./kernel-format.ts";
 
@@ -30,8 +31,8 @@ export const kernelDevices: Check = {
       if (target !== null && DECLARING.has(target) && manifest === "read") yield* mismatches(path, kernel, volumes);
       if (target === "virtio") yield* boundByOrder(path, devices);
       if (target === "xen") yield* xenDisks(path, volumes);
-      if (subject.registry && (target === "hvt" || target === "spt")) yield* uruncNames(path, devices);
     }
+    if (subject.runnable) yield* uruncRules(subject);
   },
 };
 
@@ -131,23 +132,30 @@ function* xenDisks(path: string, volumes: readonly ManifestVolume[]): Iterable<R
 
 const xenDisk = (i: number) => `xvd${String.fromCharCode("b".charCodeAt(0) + i)}`;
 
-/** urunc before 0.8 attaches one disk and one network, under fixed names. */
-function* uruncNames(path: string, devices: readonly Device[]): Iterable<Remark> {
-  const blocks = namesOf(devices, "block");
-  const nets = namesOf(devices, "net");
-  const odd: string[] = [];
-  if (blocks.length > 1) odd.push(`it attaches one block device, the kernel declares ${blocks.length}`);
-  else if (blocks.length === 1 && blocks[0] !== "storage")
-    odd.push(`it calls the block device "storage", the kernel "${blocks[0]}"`);
-  if (nets.length !== 1) odd.push(`it attaches one network, the kernel declares ${nets.length}`);
-  else if (nets[0] !== "service") odd.push(`it calls the network "service", the kernel "${nets[0]}"`);
-  if (odd.length === 0) return;
-  yield {
-    path,
-    severity: "note",
-    message: `urunc before 0.8 cannot run this kernel: ${odd.join("; ")}`,
-    hint: "rename the devices in config.ml, or see that urunc is 0.8 or later; two disks it has in no release",
-  };
+/** Whether urunc can run what is asked to be a runnable image: an error where it can run none of the kernels. */
+function* uruncRules({ release }: CheckSubject): Iterable<Remark> {
+  const { manifest } = release;
+  const judged = manifest.kernels.map((kernel) => ({ kernel, urunc: uruncOf(manifest, kernel) }));
+  const runsAny = judged.some(({ urunc }) => urunc.runs);
+  for (const { kernel, urunc } of judged) {
+    if (!urunc.runs) {
+      yield {
+        path: kernel.path,
+        severity: runsAny ? "note" : "error",
+        message: `no runnable image comes of this kernel: ${urunc.reasons.join("; ")}`,
+        hint: runsAny
+          ? "hosts that run unikernel-deploy get it all the same"
+          : "leave runnable out, and have hosts run it with unikernel-deploy host up; docs/fleet.md has what urunc can do",
+      };
+    } else if (urunc.since08 !== undefined) {
+      yield {
+        path: kernel.path,
+        severity: "note",
+        message: `urunc before 0.8 cannot run this kernel: ${urunc.since08}`,
+        hint: 'call the devices "service" and "storage" in config.ml, or see that urunc is 0.8 or later',
+      };
+    }
+  }
 }
 
 function namesOf(devices: readonly Device[], type: Device["type"]): string[] {

@@ -78,6 +78,7 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
       branch: text("deployment-branch"),
       path: text("deployment-path"),
       layout: text("layout"),
+      runnable: text("runnable") === undefined ? undefined : flag("runnable"),
       history: text("history"),
     },
     release: text("release"),

@@ -2,7 +2,7 @@
 import { type HostConfig, hostSchema } from "./host.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { configError } from "./config-error.ts";
-import { type Layer, validateLayers } from "./layers.ts";
+import { type Layer, placeOf, validateLayers } from "./layers.ts";
 import { type InputStyle, type RawInputs, rawLayer } from "./raw.ts";
 import { yamlLayer } from "./yaml.ts";
 
@@ -17,7 +17,7 @@ export function readConfig(file: ConfigText | undefined, raw: RawInputs, style: 
   const layers: Layer[] = file ? [yamlLayer(file.text, file.name)] : [];
   layers.push(rawLayer(raw, style, layers[0]?.values ?? {}));
   const config = validateLayers(configSchema, layers);
-  const problems = [...listProblems(layers), ...volumeProblems(config, layers)];
+  const problems = [...listProblems(layers), ...volumeProblems(config, layers), ...deployProblems(config, layers)];
   if (problems.length > 0) throw configError(problems);
   return config;
 }
@@ -47,6 +47,15 @@ function volumeProblems(config: Config, layers: readonly Layer[]): string[] {
       return [`${place(name)}: volumes.${name}.from: missing: the directory to make it from`];
     return [];
   });
+}
+
+/** Without a repository this may be a job that builds only: where the release goes is then another job's business. */
+function deployProblems({ deploy }: Config, layers: readonly Layer[]): string[] {
+  const { repository, runnable } = deploy;
+  if (!runnable || repository === undefined || repository.startsWith("oci://")) return [];
+  return [
+    `${placeOf(["deploy", "runnable"], layers)}: runnable images go to a registry: deploy to oci://REGISTRY/NAME`,
+  ];
 }
 
 function hasVolume(values: Readonly<Record<string, unknown>>, name: string): boolean {

@@ -20,6 +20,7 @@ export interface RawInputs {
   readonly branch?: string | undefined;
   readonly path?: string | undefined;
   readonly layout?: string | undefined;
+  readonly runnable?: boolean | undefined;
   readonly history?: string | undefined;
 }
 
@@ -61,6 +62,7 @@ export function rawLayer(raw: RawInputs, style: InputStyle, under: Readonly<Reco
       branch: raw.branch,
       path: raw.path?.replace(/\/+$/, ""),
       layout: raw.layout,
+      runnable: raw.runnable,
       history: number(raw.history),
     }),
   });

@@ -170,6 +170,7 @@ const deploy = v.strictObject({
   branch: v.optional(branch, "main"),
   path: v.optional(directory, ""),
   layout: v.optional(v.picklist(LAYOUTS), "image"),
+  runnable: v.optional(v.boolean(), false),
   history: v.optional(v.pipe(v.number(), v.integer("expected a whole number"), v.minValue(1, "expected 1 or more"))),
 });
 

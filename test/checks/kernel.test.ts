@@ -166,17 +166,51 @@ describe("kernel-devices", () => {
     );
   });
 
-  it("notes what urunc cannot attach, for releases that go to a registry", async () => {
-    const found = await findingsOf(kernelDevices, release({ devices: [{ name: "site", type: "block" }, NET] }), {
-      registry: true,
+  describe("of a release that is to be runnable by urunc", () => {
+    const SITE_NET: Solo5Spec["devices"] = [{ name: "site", type: "block" }, NET];
+    const runnable = { registry: true, runnable: true };
+    const severities = (found: Awaited<ReturnType<typeof findingsOf>>) => found.map(({ severity }) => severity);
+
+    it("says which kernels need urunc 0.8, for the names of their devices", async () => {
+      const found = await findingsOf(kernelDevices, release({ devices: SITE_NET }), runnable);
+      assert.deepEqual(severities(found), ["note"]);
+      assert.match(messages(found), /before 0\.8 .*"storage", the kernel "site"/);
+      assert.deepEqual(await findingsOf(kernelDevices, release({ devices: [...STORAGE, NET] }), runnable), []);
     });
-    assert.deepEqual(
-      found.map(({ severity }) => severity),
-      ["note"],
-    );
-    assert.match(messages(found), /"storage", the kernel "site"/);
-    assert.deepEqual(await findingsOf(kernelDevices, release({ devices: [...STORAGE, NET] }), { registry: true }), []);
-    assert.deepEqual(await findingsOf(kernelDevices, release({ devices: [{ name: "site", type: "block" }, NET] })), []);
+
+    it("says nothing of it elsewhere", async () => {
+      assert.deepEqual(await findingsOf(kernelDevices, release({ devices: SITE_NET }), { registry: true }), []);
+    });
+
+    it("is an error where urunc can run no kernel, with every reason", async () => {
+      const two = release(
+        { devices: [...STORAGE, { name: "tls", type: "block" }, NET, { name: "admin", type: "net" }] },
+        { secrets: ["tls"], devices: { data: "storage" } },
+      );
+      const found = await findingsOf(kernelDevices, two, runnable);
+      assert.deepEqual(severities(found), ["error"]);
+      assert.match(messages(found), /one block device, the release has 2 \(data, tls\)/);
+      assert.match(messages(found), /secret volume tls must never be/);
+      assert.match(messages(found), /one network, the kernel declares 2/);
+    });
+
+    it("is an error for a kernel without a network, which a pod always has", async () => {
+      assert.deepEqual(severities(await findingsOf(kernelDevices, release({ devices: STORAGE ?? [] }), runnable)), [
+        "error",
+      ]);
+    });
+
+    it("notes the kernels that are left out where another one runs", async () => {
+      const one = release({ devices: [...STORAGE, NET] });
+      const xen = release({ target: "xen", devices: [] });
+      const found = await findingsOf(
+        kernelDevices,
+        { ...one, kernels: { ...one.kernels, "www.xen": Object.values(xen.kernels ?? {})[0] as Uint8Array } },
+        runnable,
+      );
+      assert.deepEqual(severities(found), ["note"]);
+      assert.match(messages(found), /this one is for xen/);
+    });
   });
 });
 

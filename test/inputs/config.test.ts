@@ -56,6 +56,7 @@ describe("a configuration", () => {
       branch: "main",
       path: "www",
       layout: "files",
+      runnable: false,
     });
   });
 
@@ -103,6 +104,11 @@ describe("mistakes in a configuration", () => {
     ["half a MiB", "launch:\n  memory: 0.5", "unikernel.yml:2: launch.memory: expected whole MiB"],
     ["a branch that is a flag", "deploy: {branch: --force}", "unikernel.yml:1: deploy.branch: expected a branch name"],
     ["a path that climbs", "deploy: {path: a/../../b}", "unikernel.yml:1: deploy.path: expected a relative directory"],
+    [
+      "runnable images for a git repository",
+      "deploy:\n  repository: mirage/www-deployment\n  runnable: true",
+      "unikernel.yml:3: deploy.runnable: runnable images go to a registry",
+    ],
     ["a volume without a directory", "volumes:\n  data: {}", "unikernel.yml:2: volumes.data.from: missing"],
     [
       "a secret with a directory",

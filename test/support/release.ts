@@ -35,6 +35,7 @@ export interface SubjectSpec {
   readonly deployed?: ReleaseManifest;
   readonly limits?: Partial<CheckSubject["limits"]>;
   readonly registry?: boolean;
+  readonly runnable?: boolean;
   readonly rebuild?: CheckSubject["rebuild"];
 }
 
@@ -89,6 +90,7 @@ export function subjectOf(release: Release, spec: SubjectSpec = {}): CheckSubjec
     deployed: spec.deployed,
     limits: { maxKernelSize: undefined, maxImageSize: undefined, ...spec.limits },
     registry: spec.registry ?? false,
+    runnable: spec.runnable ?? false,
     readBack(name) {
       const volume = release.volumes.find((candidate) => candidate.name === name) as VolumeArtifact;
       return readBack(volume.file, volume.format);

@@ -23,6 +23,10 @@ const NEEDED = {
   mcopy: "mtools",
   "fsck.fat": "dosfstools",
   "7zz": "7zip",
+  "docker-registry": "docker-registry",
+  skopeo: "skopeo",
+  umoci: "umoci",
+  openssl: "openssl",
 };
 const FILES = {
   "/usr/include/stdio.h": "libc6-dev",

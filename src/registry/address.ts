@@ -1,0 +1,76 @@
+/** Addresses of repositories in OCI registries: `oci://HOST[:PORT]/NAME`. Pure. */
+import { DeployError } from "../errors.ts";
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface RegistryAddress {
+  /** As the user knows it, without credentials: `oci://ghcr.io/owner/www`. */
+  readonly text: string;
+  /** `https://ghcr.io` */
+  readonly origin: string;
+  /** Host and port as the user wrote them: `docker.io`. */
+  readonly host: string;
+  /** `owner/www` (distribution-spec, "Pulling manifests"). */
+  readonly name: string;
+  /** Those in the address itself. */
+  readonly credentials?: Credentials;
+}
+
+/** Whether an address is one of a registry. */
+export const isRegistryAddress = (address: string): boolean => /^oci(?:\+http)?:\/\//.test(address);
+
+const HINT = "an address such as oci://ghcr.io/owner/www, or oci://localhost:5000/www";
+const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?$/i;
+/** Host and name together have at most this many characters, as clients take them. */
+const MAX_LENGTH = 255;
+
+/** Throws USAGE for what is no address. Plain http is for this machine, and for whoever writes `oci+http://`. */
+export function parseAddress(address: string): RegistryAddress {
+  const [, scheme, userinfo, host = "", name = ""] =
+    /^(oci(?:\+http)?):\/\/(?:([^@/]*)@)?([^/]*)\/?(.*)$/s.exec(address) ?? [];
+  if (scheme === undefined) throw new DeployError("USAGE", "not the address of a registry", { hint: HINT });
+  // What is shown has no credentials in it, and nothing of a line that has none of the form.
+  if (!HOST.test(host))
+    throw new DeployError("USAGE", `${scheme}://…: not the name of a registry's host`, { hint: HINT });
+  const text = `${scheme}://${host}/${name}`;
+  if (!NAME.test(name) || host.length + name.length > MAX_LENGTH) throw badName(host, name);
+  const plain = scheme === "oci+http" || LOOPBACK.test(host);
+  const origin = `${plain ? "http" : "https"}://${host === "docker.io" ? "registry-1.docker.io" : host}`;
+  const credentials = parseUserinfo(userinfo);
+  return { text, origin: new URL(origin).origin, host, name, ...(credentials ? { credentials } : {}) };
+}
+
+/** Whether an origin is on this machine, where plain http gives nothing away. */
+export const isLoopback = (url: URL): boolean => LOOPBACK.test(url.host);
+
+function badName(host: string, name: string): DeployError {
+  const shown = JSON.stringify(name.slice(0, MAX_LENGTH));
+  if (name === "") return new DeployError("USAGE", `oci://${host}: no name of a repository`, { hint: HINT });
+  if (NAME.test(name.replace(/(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?$/, ""))) {
+    return new DeployError("USAGE", `${shown}: a repository's name has no tag or digest`, {
+      hint: "leave it out: deploys move the tags themselves",
+    });
+  }
+  const hint = NAME.test(name.toLowerCase()) ? `write it in lower case: oci://${host}/${name.toLowerCase()}` : HINT;
+  return new DeployError("USAGE", `${shown} is not the name of a repository in a registry`, { hint });
+}
+
+function parseUserinfo(userinfo: string | undefined): Credentials | undefined {
+  if (!userinfo) return undefined;
+  const colon = userinfo.indexOf(":");
+  try {
+    // A token alone in the place of the user name is how some write it.
+    if (colon < 0) return { username: "", password: decodeURIComponent(userinfo) };
+    return {
+      username: decodeURIComponent(userinfo.slice(0, colon)),
+      password: decodeURIComponent(userinfo.slice(colon + 1)),
+    };
+  } catch {
+    throw new DeployError("USAGE", "the user name or token in the address is not written as in a URL", { hint: HINT });
+  }
+}

@@ -54,6 +54,7 @@ const { outputFiles } = await build({
     netns: "src/tender/netns-main.ts",
     // A worker thread is started from a file; it stands beside the chunk that starts it.
     "chunks/image-worker": "src/artifact/image-worker.ts",
+    "chunks/digest-worker": "src/artifact/digest-worker.ts",
   },
   outdir: "dist",
   bundle: true,

@@ -12,7 +12,7 @@ import { bootRelease } from "./checks/boot/boot-release.ts";
 import type { BootReport } from "./checks/boot/report.ts";
 import { bootFindings } from "./checks/boot.ts";
 import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
-import { applyIgnores, passes } from "./checks/ignore.ts";
+import { applyIgnores, IGNORE_RULE, passes } from "./checks/ignore.ts";
 import { CHECKS } from "./checks/index.ts";
 import type { Destination, Published, PublishOptions } from "./destination/destination.ts";
 import { DeployError } from "./errors.ts";
@@ -20,12 +20,13 @@ import type { Config } from "./inputs/schema.ts";
 import { composeManifest } from "./manifest/compose.ts";
 import type { ReleaseManifest } from "./manifest/schema.ts";
 import type { Plan } from "./plan.ts";
-import { readRelease, REPORT_FILE, stageRelease, writeRelease } from "./release/directory.ts";
+import { readReport, readRelease, REPORT_FILE, stageRelease, writeRelease } from "./release/directory.ts";
 import type { Release } from "./release/release.ts";
 import type { Comparison } from "./report/comparison.ts";
 import { reportDocument } from "./report/document.ts";
+import { MAX_REPORT, parseReport } from "./report/read-report.ts";
 import type { RunResult } from "./report/result.ts";
-import { renderRelease } from "./report/text.ts";
+import { renderRelease, renderVerdict } from "./report/text.ts";
 import { openFile, tempDir } from "./util/files.ts";
 import type { Log } from "./util/log.ts";
 import { count, formatSize } from "./util/size.ts";
@@ -104,9 +105,10 @@ async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Por
   const release = await timed("split", () => split(staging.directory, source, config, ports));
   writeRelease(staging.directory, release);
   ports.log.info(renderRelease(release.manifest));
-  const found = await timed("check", async () =>
+  const found = await timed("check", () =>
     check(release, config, {
-      deployed: await deployedNow(plan, ports),
+      deployed: () => deployedNow(plan, ports),
+      errorsOnly: false,
       rebuild: rebuilder(directory, source, config, ports),
     }),
   );
@@ -126,10 +128,23 @@ async function readAndCheck(
 ): Promise<Checked> {
   const release = await timed("read", () => readRelease(directory));
   ports.log.info(renderRelease(release.manifest));
-  const found = await timed("check", async () => check(release, config, { deployed: await deployedNow(plan, ports) }));
+  const errorsOnly = plan.deploy;
+  if (errorsOnly) ports.log.info(buildsWord(release.manifest, directory));
+  const deployed = () => deployedNow(plan, ports);
+  const found = await timed("check", () => check(release, config, { deployed, errorsOnly }));
   const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
   const judged = judge(found, boot, config);
-  return { release, directory, judged };
+  // A rule may cover what was not looked for.
+  const findings = errorsOnly ? judged.findings.filter((finding) => finding.check !== IGNORE_RULE) : judged.findings;
+  return { release, directory, judged: { ...judged, findings } };
+}
+
+/** What the build said of the release: warnings that the deploy does not look for again, for they would not stop it. */
+function buildsWord({ name, source }: ReleaseManifest, directory: string): string {
+  const text = readReport(directory, MAX_REPORT);
+  const report = text === undefined ? undefined : parseReport(text);
+  if (report?.commit !== source.commit || report.name !== name) return "no report of the build came with the release";
+  return `its build reported ${renderVerdict(report.findings)}; looking again for what must not be deployed`;
 }
 
 /** The user's build sees what the user's job sees, but none of our inputs: they hold the token and the keys. */
@@ -238,17 +253,20 @@ function rebuilder(out: string, source: Source, config: Config, ports: Ports): C
   };
 }
 
-type Surroundings = { readonly deployed: ReleaseManifest | undefined; readonly rebuild?: CheckSubject["rebuild"] };
+type Surroundings = Pick<CheckSubject, "deployed" | "errorsOnly"> & {
+  readonly rebuild?: CheckSubject["rebuild"] | undefined;
+};
 
 async function check(
   release: Release,
   config: Config,
-  { deployed, rebuild }: Surroundings,
+  { deployed, errorsOnly, rebuild }: Surroundings,
 ): Promise<readonly Finding[]> {
   const { checks } = config;
   const subject: CheckSubject = {
     release,
     deployed,
+    errorsOnly,
     limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
     registry: config.deploy.repository?.startsWith("oci://") ?? false,
     runnable: config.deploy.runnable,

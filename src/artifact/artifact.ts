@@ -25,4 +25,9 @@ export interface VolumeArtifact {
   readonly index: readonly IndexEntry[];
   /** Directories of the site without files, which the image does not hold; empty when the site was not read here. */
   readonly emptyDirectories: readonly string[];
+  /**
+   * Where each file's content begins in the image, in the order of the index. Only there where the image was read here and
+   * found to be, byte for byte, what its format makes of the index.
+   */
+  readonly offsets?: Float64Array;
 }

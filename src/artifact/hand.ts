@@ -2,10 +2,11 @@
  * What every thread does for an image: fill slots with the content of files, and write filled slots. Content is read
  * with synchronous calls straight to where it belongs, and hashed while it is in the processor's cache.
  */
-import crypto, { type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { DeployError } from "../errors.ts";
 import { ioError } from "../util/files.ts";
+import { blobHash, blobIdInPlace } from "./blob-id.ts";
 import { encodeFailure } from "./failure.ts";
 import type { Ring } from "./ring.ts";
 import type { Slot, Task } from "./slot.ts";
@@ -73,7 +74,7 @@ export class Hand implements Disposable {
 
   #part(slot: Slot, i: number, task: Task): void {
     const { source, at, length, size, left } = task;
-    this.#unfinished ??= { fd: open(source), hash: crypto.createHash("sha1").update(`blob ${size}\0`) };
+    this.#unfinished ??= { fd: open(source), hash: blobHash(size) };
     const { fd, hash } = this.#unfinished;
     read(fd, slot.data, task);
     hash.update(slot.data.subarray(at, at + length));
@@ -127,27 +128,4 @@ export function changed(source: string, what: string): DeployError {
   return new DeployError("FILE_CHANGED", `${source} changed while it was read: it ${what}`, {
     hint: "let the build finish before the volume is made",
   });
-}
-
-/** Hashes in one call; Node has it since 20.12. */
-const hashOnce: ((algorithm: string, data: Uint8Array, encoding: "hex") => string) | undefined = crypto.hash;
-
-/**
- * The git blob id of `data[at, at + size)`. What git hashes in front of the content is put there for the moment: one
- * call on one piece of memory is twice as fast as three, which counts where files are small.
- */
-function blobIdInPlace(data: Buffer, at: number, size: number): string {
-  const prefix = `blob ${size}\0`;
-  if (!hashOnce)
-    return crypto
-      .createHash("sha1")
-      .update(prefix)
-      .update(data.subarray(at, at + size))
-      .digest("hex");
-  const start = at - prefix.length;
-  const before = data.toString("latin1", start, at);
-  data.write(prefix, start, "latin1");
-  const id = hashOnce("sha1", data.subarray(start, at + size), "hex");
-  data.write(before, start, "latin1");
-  return id;
 }

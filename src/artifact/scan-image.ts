@@ -1,10 +1,14 @@
 /** One pass over an image somebody else made: its digest, and the files in it with their git blob ids. */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync } from "node:fs";
-import type { ImageEntry, ImageFormat } from "../image/format.ts";
+import type { Extent, ImageEntry, ImageFormat } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import { fileSource, ioError, readFully } from "../util/files.ts";
+import { besideSha256, nextTurn } from "./beside.ts";
+import { blobHash } from "./blob-id.ts";
+import { ForwardReader } from "./forward-reader.ts";
+import { proveImage } from "./prove-image.ts";
 import { readEntry } from "./read-entry.ts";
 
 export interface ScannedImage {
@@ -13,30 +17,53 @@ export interface ScannedImage {
   readonly index: readonly IndexEntry[];
 }
 
-const CHUNK = 1024 * 1024;
+/** An image of which it is known where each file's content begins, in the order of the index. */
+export interface ProvenImage extends ScannedImage {
+  readonly offsets: Float64Array;
+}
 
 /** Throws IMAGE_INVALID where `format` cannot read the image, IO_FAILED where the disk cannot. */
 export async function scanImage(file: string, format: ImageFormat): Promise<ScannedImage> {
+  return withFile(file, async (fd) => {
+    const { size } = fstatSync(fd);
+    const { sha256, result } = await besideSha256(fd, [{ offset: 0, size }], () => indexOf(fd, size, format));
+    return { size, sha256: sha256[0] as string, index: result };
+  });
+}
+
+/**
+ * As `scanImage`, of an image that comes with its index. Where the image is, byte for byte, what the format makes of files
+ * with these names, sizes and ids, there is nothing to be read out of it, and it says so by `offsets`; of any other image
+ * the index counts for nothing.
+ */
+export async function scanClaimed(
+  file: string,
+  format: ImageFormat,
+  claimed: readonly IndexEntry[],
+): Promise<ScannedImage | ProvenImage> {
+  return withFile(file, async (fd) => {
+    const { size } = fstatSync(fd);
+    const { sha256, result } = await besideSha256(fd, [{ offset: 0, size }], async () => {
+      const offsets = await proveImage(fd, size, format, claimed);
+      return offsets ? { index: claimed, offsets } : { index: await indexOf(fd, size, format) };
+    });
+    return { size, sha256: sha256[0] as string, ...result };
+  });
+}
+
+async function withFile<T>(file: string, work: (fd: number) => Promise<T>): Promise<T> {
   const fd = openForReading(file);
   try {
-    const { size } = fstatSync(fd);
-    const entries = [...format.list(fileSource(fd, size))];
-    const ids = new BlobIds(inOneRunEach(entries) ? entries : []);
-    const image = createHash("sha256");
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    for (let offset = 0; offset < size; ) {
-      const chunk = buffer.subarray(0, readFully(fd, buffer, Math.min(CHUNK, size - offset), offset));
-      if (chunk.length === 0) break;
-      image.update(chunk);
-      ids.update(chunk, offset);
-      offset += chunk.length;
-      if (offset % (64 * CHUNK) === 0) await new Promise(setImmediate);
-    }
-    const index = inOneRunEach(entries) ? ids.finish() : await blobIds(fileSource(fd, size), entries);
-    return { size, sha256: image.digest("hex"), index };
+    return await work(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+async function indexOf(fd: number, size: number, format: ImageFormat): Promise<readonly IndexEntry[]> {
+  const source = fileSource(fd, size);
+  const entries = [...format.list(source)];
+  return inOneRunEach(entries) ? idsInOrder(fd, entries) : blobIds(source, entries);
 }
 
 /** Whether the files stand one behind the other as they are, so that one pass sees each in turn. */
@@ -50,7 +77,27 @@ function inOneRunEach(entries: readonly ImageEntry[]): boolean {
   });
 }
 
-/** For files that are compressed, in pieces or in no order: a second look at the image. */
+/** Bytes between two turns of the rest of the process. */
+const TURN = 64 * 1024 * 1024;
+
+async function idsInOrder(fd: number, entries: readonly ImageEntry[]): Promise<IndexEntry[]> {
+  const reader = new ForwardReader(fd);
+  const index: IndexEntry[] = [];
+  let told = 0;
+  for (const { path, size, offset } of entries) {
+    // Where an empty file is means nothing.
+    const id = size === 0 ? blobHash(0).digest("hex") : reader.blobId(offset, size);
+    if (id === undefined) throw ioError(`cannot read ${path}`, new Error("the image became shorter"));
+    index.push({ path, size, id });
+    if (size > 0 && offset - told > TURN) {
+      told = offset;
+      await nextTurn();
+    }
+  }
+  return index;
+}
+
+/** For files that are compressed, in pieces or in no order: a look at each of them. */
 async function blobIds(source: ByteSource, entries: readonly ImageEntry[]): Promise<IndexEntry[]> {
   const index: IndexEntry[] = [];
   for (const entry of entries) {
@@ -63,52 +110,12 @@ async function blobIds(source: ByteSource, entries: readonly ImageEntry[]): Prom
 /** Digest and git blob id of a file in an image, however it is stored; throws IMAGE_INVALID where it is damaged. */
 export async function digestEntry(source: ByteSource, entry: ImageEntry): Promise<FileDigests> {
   const sha256 = createHash("sha256");
-  const id = createHash("sha1").update(`blob ${entry.size}\0`);
+  const id = blobHash(entry.size);
   for await (const chunk of readEntry(source, entry)) {
     sha256.update(chunk);
     id.update(chunk);
   }
   return { size: entry.size, sha256: sha256.digest("hex"), id: id.digest("hex") };
-}
-
-/** Git blob ids of byte ranges of a stream, the ranges in ascending order. */
-class BlobIds {
-  readonly #entries: readonly ImageEntry[];
-  readonly #index: IndexEntry[] = [];
-  #hash: Hash | undefined;
-
-  constructor(entries: readonly ImageEntry[]) {
-    this.#entries = entries;
-  }
-
-  update(chunk: Buffer, offset: number): void {
-    const end = offset + chunk.length;
-    for (;;) {
-      const entry = this.#entries[this.#index.length];
-      if (entry?.size === 0) {
-        // Where an empty file is means nothing.
-        this.#take(entry);
-        continue;
-      }
-      if (!entry || entry.offset >= end) return;
-      this.#hash ??= createHash("sha1").update(`blob ${entry.size}\0`);
-      const entryEnd = entry.offset + entry.size;
-      this.#hash.update(chunk.subarray(Math.max(0, entry.offset - offset), Math.min(chunk.length, entryEnd - offset)));
-      if (entryEnd > end) return;
-      this.#take(entry);
-    }
-  }
-
-  finish(): readonly IndexEntry[] {
-    for (const entry of this.#entries.slice(this.#index.length)) this.#take(entry);
-    return this.#index;
-  }
-
-  #take({ path, size }: ImageEntry): void {
-    const hash = this.#hash ?? createHash("sha1").update(`blob ${size}\0`);
-    this.#index.push({ path, size, id: hash.digest("hex") });
-    this.#hash = undefined;
-  }
 }
 
 /** Digest and git blob id of a file (or of a range of it), in one pass. */
@@ -118,13 +125,15 @@ export interface FileDigests {
   readonly id: string;
 }
 
+const CHUNK = 1024 * 1024;
+
 /** Reads `size` bytes from `offset`, the whole file by default; throws IO_FAILED when there are fewer. */
-export function digestFile(file: string, range?: { readonly offset: number; readonly size: number }): FileDigests {
+export function digestFile(file: string, range?: Extent): FileDigests {
   const fd = openForReading(file);
   try {
     const { offset, size } = range ?? { offset: 0, size: fstatSync(fd).size };
     const sha256 = createHash("sha256");
-    const id = createHash("sha1").update(`blob ${size}\0`);
+    const id = blobHash(size);
     const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(size, 1)));
     for (let done = 0; done < size; ) {
       const length = readFully(fd, buffer, Math.min(buffer.length, size - done), offset + done);
@@ -138,6 +147,27 @@ export function digestFile(file: string, range?: { readonly offset: number; read
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * As `digestFile`, of many ranges in ascending order: sha256 and ids at the same time. Throws IO_FAILED where the file ends
+ * within one.
+ */
+export async function digestRanges(file: string, ranges: readonly Extent[]): Promise<readonly FileDigests[]> {
+  return withFile(file, async (fd) => {
+    const { sha256, result } = await besideSha256(fd, ranges, async () => {
+      const reader = new ForwardReader(fd);
+      const ids: string[] = [];
+      for (const { offset, size } of ranges) {
+        const id = reader.blobId(offset, size);
+        if (id === undefined) throw ioError(`cannot read ${file}`, new Error(`it ends before byte ${offset + size}`));
+        ids.push(id);
+        await nextTurn();
+      }
+      return ids;
+    });
+    return ranges.map(({ size }, i) => ({ size, sha256: sha256[i] as string, id: result[i] as string }));
+  });
 }
 
 function openForReading(file: string): number {

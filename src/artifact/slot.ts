@@ -5,6 +5,7 @@
  *
  * Only the words for these two states are shared at any time; all else belongs to the thread that the state names.
  */
+import { BLOB_MARGIN } from "./blob-id.ts";
 
 export interface SlotShape {
   /** Bytes of the image in a slot. */
@@ -36,7 +37,7 @@ export interface Task {
 }
 
 /** Bytes before the first of a slot, for what git hashes in front of content, and behind the last, for a probe. */
-const MARGIN = 32;
+const MARGIN = BLOB_MARGIN;
 /** For the paths of the files; a system call takes 4096 bytes of path, and a slot takes at least one. */
 const TEXT_BYTES = 16 * 1024;
 /** Hex digits of a git blob id. */

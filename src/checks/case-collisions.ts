@@ -5,9 +5,10 @@ export const caseCollisions: Check = {
   id: "case-collisions",
   title: "no two paths of a volume differ only in case",
   severity: "error",
-  *run({ release }) {
+  *run({ release, errorsOnly }) {
     for (const { name, format, index } of release.volumes) {
       const onFat = format.name === "fat" || format.name === "fat32";
+      if (errorsOnly && !onFat) continue;
       for (const [path, other] of collisions(index.map((entry) => entry.path))) {
         yield onFat
           ? { path, message: `${other} and ${path} are one file on FAT (volume ${name})`, hint: "rename one of them" }

@@ -35,8 +35,8 @@ export interface Finding extends Remark {
 /** What checks look at: exactly what would ship. */
 export interface CheckSubject {
   readonly release: Release;
-  /** The release now deployed, where that is known. */
-  readonly deployed: ReleaseManifest | undefined;
+  /** The release now deployed, where that is known. Asking costs a look at where it is deployed. */
+  readonly deployed: () => Promise<ReleaseManifest | undefined>;
   readonly limits: Limits;
   /** Whether the release goes to an OCI registry, which takes files of any size. */
   readonly registry: boolean;

@@ -5,7 +5,7 @@ import type { ImageEntry } from "../image/format.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import type { CheckSubject } from "./check.ts";
 
-/** An image opened for reading, and the files in it. */
+/** An image opened for reading, and the files in it, which are looked for when they are first asked for. */
 export interface Contents extends Disposable {
   readonly volume: VolumeArtifact;
   readonly files: readonly ImageEntry[];
@@ -20,10 +20,26 @@ export function openContents(subject: CheckSubject, volume: VolumeArtifact): Con
   return {
     volume,
     image,
-    files: listFiles(volume, image),
+    get files() {
+      return filesOf(volume, image);
+    },
     read: (file, offset, length) => image.read(file.offset + offset, Math.min(length, file.size - offset)),
     [Symbol.dispose]: () => image[Symbol.dispose](),
   };
+}
+
+/** Several checks want the same list. */
+const LISTS = new WeakMap<VolumeArtifact, readonly ImageEntry[]>();
+
+function filesOf(volume: VolumeArtifact, image: ByteSource): readonly ImageEntry[] {
+  const known = LISTS.get(volume);
+  if (known) return known;
+  const { index, offsets } = volume;
+  const files = offsets
+    ? index.map(({ path, size }, i) => ({ path, size, offset: offsets[i] as number }))
+    : listFiles(volume, image);
+  LISTS.set(volume, files);
+  return files;
 }
 
 function listFiles(volume: VolumeArtifact, image: ByteSource): readonly ImageEntry[] {

@@ -7,6 +7,9 @@ export interface Judged {
   readonly ignored: readonly Finding[];
 }
 
+/** The name under which a rule that covers nothing is a finding. */
+export const IGNORE_RULE = "ignore";
+
 /**
  * Applies ignore rules, each `ID` or `ID:PATH`. A check that broke cannot be ignored by path. A rule that covers nothing
  * is itself a note: it hides the next finding nobody has looked at.
@@ -26,7 +29,7 @@ export function applyIgnores(findings: readonly Finding[], rules: readonly strin
   for (const rule of new Set(rules)) {
     if (used.has(rule)) continue;
     kept.push({
-      check: "ignore",
+      check: IGNORE_RULE,
       severity: "note",
       message: `the ignore rule ${JSON.stringify(rule)} covers no finding`,
       hint: "remove it, so that it does not hide the next one",

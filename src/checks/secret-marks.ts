@@ -14,8 +14,12 @@ interface Mark {
 const tokens = (token: number, ...literals: readonly string[]): readonly Mark[] =>
   literals.map((literal) => ({ literal, token }));
 
+/** Number of the mark that begins a private key, and its text. */
+export const KEY = 0;
+export const KEY_MARK = "-----BEGIN ";
+
 const MARKS: readonly Mark[] = [
-  { literal: "-----BEGIN " },
+  { literal: KEY_MARK },
   { literal: "://", password: true },
   ...tokens(36, "ghp_", "gho_", "ghu_", "ghr_", "npm_"),
   ...tokens(20, "ghs_", "github_pat_", "glpat-", "glc_", "glsa_", "sk-ant-api0", "gsk_", "hf_", "lin_api_", "ntn_"),

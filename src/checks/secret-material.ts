@@ -2,22 +2,24 @@
  * check: secret-material. No private key and no token is in an image or a kernel. Pure.
  *
  * Every byte that ships is passed once through a search for marks of secrets; only the text around a mark is given to
- * secretlint's rules, and blocks that call themselves private keys are taken apart.
+ * secretlint's rules, and blocks that call themselves private keys are taken apart. Where only errors are wanted the
+ * search is for keys alone, since what looks like a token is a warning.
  */
+import type { ImageEntry } from "../image/format.ts";
 import type { ByteSource } from "../util/bytes.ts";
-import { type LiteralSearch, literalSearch } from "../util/literals.ts";
+import { type LiteralSearch, literalSearch, searchOne } from "../util/literals.ts";
 import type { FoundSecret } from "../util/secrets.ts";
 import type { Check, CheckSubject, Remark } from "./check.ts";
 import { imagePath, kernelsOf, openContents } from "./contents.ts";
 import { findPrivateKeys } from "./private-key.ts";
-import { isPromising, MARK_LITERALS } from "./secret-marks.ts";
+import { isPromising, KEY, KEY_MARK, MARK_LITERALS } from "./secret-marks.ts";
 
 export const secretMaterial: Check = {
   id: "secret-material",
   title: "no private key or token ships",
   severity: "error",
   async *run(subject) {
-    const search = literalSearch(MARK_LITERALS);
+    const search = subject.errorsOnly ? searchOne(KEY_MARK) : literalSearch(MARK_LITERALS);
     for (const { path, kernel } of kernelsOf(subject)) {
       using source = subject.open(kernel.file);
       yield* secretsIn(source, search, () => path);
@@ -32,8 +34,9 @@ async function* secretsInVolume(
   volume: CheckSubject["release"]["volumes"][number],
 ): AsyncIterable<Remark> {
   using contents = openContents(subject, volume);
-  const files = contents.files.toSorted((a, b) => a.offset - b.offset);
+  let files: readonly ImageEntry[] | undefined;
   const pathAt = (offset: number) => {
+    files ??= contents.files.toSorted((a, b) => a.offset - b.offset);
     // The last file that begins at or before the offset; what is in none is the image's own.
     let [low, high] = [0, files.length];
     while (low < high) {
@@ -101,7 +104,7 @@ function* windowsOf(source: ByteSource, search: LiteralSearch): Iterable<Window>
     const bytes = source.read(offset, Math.min(CHUNK + BEHIND, source.size - offset));
     const found: { at: number; isKey: boolean }[] = [];
     search(bytes, (number, at) => {
-      if (at < CHUNK && isPromising(number, bytes, at)) found.push({ at: offset + at, isKey: number === 0 });
+      if (at < CHUNK && isPromising(number, bytes, at)) found.push({ at: offset + at, isKey: number === KEY });
     });
     for (const { at, isKey } of found) {
       const behind = isKey ? BEHIND : 4096;

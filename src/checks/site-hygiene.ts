@@ -8,6 +8,7 @@ export const siteHygiene: Check = {
   id: "site-hygiene",
   title: "the site holds what visitors are meant to get, and nothing else",
   severity: "warning",
+  gravest: "error",
   *run(subject) {
     for (const volume of subject.release.volumes) {
       yield* litter(volume);

@@ -2,6 +2,7 @@
  * The release directory, which crosses from the build job to the deploy job. It is written beside its place and moved
  * there whole; read back, nothing in it is trusted.
  */
+import { isUtf8 } from "node:buffer";
 import {
   existsSync,
   lstatSync,
@@ -16,11 +17,11 @@ import {
 import path from "node:path";
 import type { KernelArtifact, VolumeArtifact } from "../artifact/artifact.ts";
 import { readKernel } from "../artifact/kernels.ts";
-import { digestFile, scanImage } from "../artifact/scan-image.ts";
+import { digestFile, scanClaimed, type ScannedImage, scanImage } from "../artifact/scan-image.ts";
 import { DeployError } from "../errors.ts";
 import type { ImageFormat } from "../image/format.ts";
 import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
-import { encodeIndex } from "../image/index-file.ts";
+import { encodeIndex, type IndexEntry, parseIndex } from "../image/index-file.ts";
 import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ioError } from "../util/files.ts";
@@ -140,6 +141,13 @@ export async function readRelease(directory: string): Promise<Release> {
   return { manifest, kernels, volumes };
 }
 
+/** The text of the report that came with a release; undefined where there is none of at most `limit` bytes. */
+export function readReport(directory: string, limit: number): string | undefined {
+  const file = path.join(directory, REPORT_FILE);
+  const stat = lstatSync(file, { throwIfNoEntry: false });
+  return stat?.isFile() && stat.size <= limit ? readFileSync(file, "utf8") : undefined;
+}
+
 function mismatch(directory: string, problems: readonly string[]): DeployError {
   return new DeployError("DIGEST_MISMATCH", `${directory} is not the release its manifest describes`, {
     problems,
@@ -179,7 +187,10 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   const name = `volumes/${volume.name}.img`;
   const file = requireFile(directory, name);
   const format = formatOf(volume);
-  const image = await scanImage(file, format).catch((error: unknown) => damaged(directory, volume, error, problems));
+  const indexFile = `volumes/${volume.name}.index`;
+  const claimed = claimedIndex(requireFile(directory, indexFile), file);
+  const scan: Promise<ScannedImage> = claimed ? scanClaimed(file, format, claimed) : scanImage(file, format);
+  const image = await scan.catch((error: unknown) => damaged(directory, volume, error, problems));
   compare(problems, name, volume, image);
   const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
   if (image.index.length !== volume.files || bytes !== volume.bytes) {
@@ -187,12 +198,27 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
       `${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`,
     );
   }
-  const indexFile = `volumes/${volume.name}.index`;
-  if (!holds(requireFile(directory, indexFile), encodeIndex(image.index))) {
+  if (image.index !== claimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
   return { name: volume.name, file, format, ...image, emptyDirectories: [] };
 }
+
+/** What the index file claims to be in the image; undefined where it is no index, or far larger than any of that image. */
+function claimedIndex(indexFile: string, image: string): readonly IndexEntry[] | undefined {
+  if (statSync(indexFile).size > Math.max(statSync(image).size, SMALL_INDEX)) return undefined;
+  const bytes = readFileSync(indexFile);
+  if (!isUtf8(bytes)) return undefined;
+  try {
+    return parseIndex(bytes.toString("utf8"));
+  } catch (error) {
+    if (error instanceof DeployError && error.code === "MANIFEST_INVALID") return undefined;
+    throw error;
+  }
+}
+
+/** An index of so many bytes is read whatever the image: a tar has 512 bytes for each line, but an empty file on FAT 32. */
+const SMALL_INDEX = 16 * 1024 * 1024;
 
 /** Throws RELEASE_INVALID for a format of a later version. */
 function formatOf({ name, format }: DataVolume): ImageFormat {

@@ -41,6 +41,15 @@ export function literalSearch(literals: readonly string[]): LiteralSearch {
   };
 }
 
+/** As `literalSearch` for a single literal, which is several times faster. */
+export function searchOne(literal: string): LiteralSearch {
+  const code = Buffer.from(literal, "latin1");
+  return (bytes, found) => {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = buffer.indexOf(code); at >= 0; at = buffer.indexOf(code, at + 1)) found(0, at);
+  };
+}
+
 function matches(bytes: Uint8Array, at: number, code: Uint8Array): boolean {
   for (let i = 0; i < code.length; i++) if (bytes[at + i] !== code[i]) return false;
   return true;

@@ -35,6 +35,7 @@ export interface SubjectSpec {
   readonly deployed?: ReleaseManifest;
   readonly limits?: Partial<CheckSubject["limits"]>;
   readonly registry?: boolean;
+  readonly errorsOnly?: boolean;
   readonly runnable?: boolean;
   readonly rebuild?: CheckSubject["rebuild"];
 }
@@ -87,10 +88,11 @@ async function listed(file: string, bytes: Uint8Array) {
 export function subjectOf(release: Release, spec: SubjectSpec = {}): CheckSubject {
   return {
     release,
-    deployed: spec.deployed,
+    deployed: () => Promise.resolve(spec.deployed),
     limits: { maxKernelSize: undefined, maxImageSize: undefined, ...spec.limits },
     registry: spec.registry ?? false,
     runnable: spec.runnable ?? false,
+    errorsOnly: spec.errorsOnly ?? false,
     readBack(name) {
       const volume = release.volumes.find((candidate) => candidate.name === name) as VolumeArtifact;
       return readBack(volume.file, volume.format);

@@ -27,13 +27,22 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runVerb(argv: readonly string[], json: boolean, quiet: boolean): Promise<number> {
-  const { findVerb } = await import("./cli/verbs.ts");
+  const { findVerb, renderGroup } = await import("./cli/verbs.ts");
   const { DeployError } = await import("./errors.ts");
   const found = findVerb(argv);
+  const [first = "", second = "--help"] = argv;
+  const group = renderGroup(first);
+  if (group !== undefined && (second === "--help" || second === "-h")) {
+    process.stdout.write(group);
+    return argv.length === 1 ? 2 : 0;
+  }
   if (!found) {
     const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
     throw new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
-      hint: "unikernel-deploy --help lists the verbs",
+      hint:
+        group === undefined
+          ? "unikernel-deploy --help lists the verbs"
+          : `unikernel-deploy ${first} --help lists its verbs`,
     });
   }
   const { parseCommand, renderHelp } = await import("./cli/command.ts");
@@ -93,11 +102,11 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    void import("./util/cleanup.ts").then(({ endEverything }) => {
-      endEverything();
-      process.kill(process.pid, signal);
-    });
+  process.once(signal, async () => {
+    const { endEverything } = await import("./util/cleanup.ts");
+    await endEverything();
+    process.stderr.write(`error[CANCELLED]: stopped by ${signal}; nothing half done is left\n`);
+    process.kill(process.pid, signal);
   });
 }
 

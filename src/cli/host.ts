@@ -1,5 +1,5 @@
 /** The verbs `host sync` and `host up`. */
-import { hostUp } from "../host/up.ts";
+import { hostUp, planUp } from "../host/up.ts";
 import { syncHost } from "../host/sync.ts";
 import { renderRelease } from "../report/text.ts";
 import type { Command } from "./command.ts";
@@ -78,10 +78,14 @@ systemd it says when it is ready and that it is alive. One line of log an event.
     const options = hostOptions(args, io);
     const allowDowngrade = args.flag("allow-downgrade");
     if (args.flag("dry-run")) {
-      const { outcome, manifest, reason } = await syncHost(options, { allowDowngrade, dryRun: true });
+      const { outcome, manifest, reason, command } = await planUp(options, { allowDowngrade });
       const what = `release ${manifest.sequence} (source ${manifest.source.commit.slice(0, 12)})`;
-      const text = reason === undefined ? `${what} would be launched` : `${what} would not be launched: ${reason}`;
-      io.answer({ outcome, sequence: manifest.sequence, commit: manifest.source.commit, reason: reason ?? null }, text);
+      const text =
+        command === undefined
+          ? `${what} would not be launched: ${reason}`
+          : `${what} would be launched:\n${command.map(quoteWord).join(" ")}`;
+      const { sequence, source } = manifest;
+      io.answer({ outcome, sequence, commit: source.commit, reason: reason ?? null, command: command ?? null }, text);
       return 0;
     }
     const stop = new AbortController();
@@ -95,3 +99,6 @@ systemd it says when it is ready and that it is alive. One line of log an event.
     return 0;
   },
 };
+
+/** As a shell would take it back; for reading, nothing runs it. */
+const quoteWord = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

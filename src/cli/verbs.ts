@@ -78,14 +78,29 @@ export function findVerb(argv: readonly string[]): { name: string; verb: Verb; r
   return undefined;
 }
 
+/** The verbs that begin with this word, for those who know no more than it; undefined where none does. */
+export function renderGroup(word: string): string | undefined {
+  const names = Object.keys(VERBS).filter((name) => name.startsWith(`${word} `));
+  if (names.length === 0) return undefined;
+  return `Usage: unikernel-deploy ${word} VERB [options]
+
+${rowsOf(names)}
+
+unikernel-deploy ${word} VERB --help tells more.
+`;
+}
+
+function rowsOf(names: readonly string[]): string {
+  const width = Math.max(...names.map((name) => name.length));
+  return names.map((name) => `  ${name.padEnd(width)}  ${VERBS[name]?.summary}`).join("\n");
+}
+
 export function renderOverview(version: string): string {
-  const width = Math.max(...Object.keys(VERBS).map((name) => name.length));
-  const rows = Object.entries(VERBS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
   return `unikernel-deploy ${version}: from pull request to running VM, for sites served by a unikernel
 
 Usage: unikernel-deploy VERB [options]
 
-${rows.join("\n")}
+${rowsOf(Object.keys(VERBS))}
 
 unikernel-deploy VERB --help tells more. --version prints the version.
 Exit codes: 0 done; 1 a check found an error; 2 wrong usage, configuration or input; 3 something failed while doing;

@@ -16,8 +16,10 @@ import {
   truncateSync,
 } from "node:fs";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { DeployError, messageOf } from "../errors.ts";
+import { isOfQemu, KVM_SILENCE, whyNotKvm } from "../tender/accel.ts";
 import { ConsoleLog } from "../tender/console.ts";
 import { writeAtomic } from "../util/files.ts";
 import type { HostContext } from "./context.ts";
@@ -34,6 +36,8 @@ export interface Running {
   readonly directory: string;
   /** Milliseconds since 1970. */
   readonly since: number;
+  /** How it was started otherwise than wished for, and why. */
+  readonly note?: string;
 }
 
 export interface Guests {
@@ -86,10 +90,33 @@ export class ProcessGuests implements Guests {
   async start(prepared: Prepared): Promise<Running> {
     // Also one that was started just before we were killed, and that nothing is written about.
     await this.stop();
+    const running = await this.#spawn(prepared, prepared.argv);
+    const { otherwise } = prepared;
+    const why = otherwise && (await this.#kvmFailure(running));
+    if (otherwise === undefined || why === undefined) return running;
+    await this.stop();
+    return { ...(await this.#spawn(prepared, otherwise)), note: `emulated, as KVM did not work: ${why}` };
+  }
+
+  /**
+   * Why qemu was of no use with KVM: it ended before the guest said anything. A guest may be silent and serve: whether it
+   * does is for the probe to say.
+   */
+  async #kvmFailure(running: Running): Promise<string | undefined> {
+    for (const start = performance.now(); performance.now() - start < KVM_SILENCE; await delay(20)) {
+      const ended = (await this.find())?.pid !== running.pid;
+      const console = this.console();
+      if (console.tail(Number.POSITIVE_INFINITY).some((line) => line !== "" && !isOfQemu(line))) return undefined;
+      if (ended) return whyNotKvm(console, true);
+    }
+    return undefined;
+  }
+
+  async #spawn(prepared: Prepared, argv: readonly string[]): Promise<Running> {
     const { env, store, now } = this.#context;
     rmSync(this.#consoleFile, { force: true });
     const log = openSync(this.#consoleFile, "a", 0o600);
-    const [program, ...args] = prepared.argv as [string, ...string[]];
+    const [program, ...args] = argv as [string, ...string[]];
     const { PATH, HOME, LANG, LC_ALL } = env;
     const child = spawn(program, args, {
       cwd: prepared.directory,

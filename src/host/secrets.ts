@@ -34,6 +34,26 @@ export function makeSecrets(context: HostContext, manifest: ReleaseManifest, run
   const directory = path.join(runtime, "secrets");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
+  return declaredSecrets(context, manifest).map((volume) => makeSecret(context, volume, runtime));
+}
+
+/** Where the secret volumes of a release are, or would be, made. Throws USAGE for one that host.yml says nothing of. */
+export function secretFiles(
+  context: HostContext,
+  manifest: ReleaseManifest,
+  runtime: string,
+): Pick<SecretImage, "volume" | "file">[] {
+  return declaredSecrets(context, manifest).map((volume) => ({
+    volume: volume.name,
+    file: fileOf(context, volume, runtime),
+  }));
+}
+
+// Two releases may want it in two formats, and one of them runs while the other is made ready.
+const fileOf = ({ config }: HostContext, { name, format }: SecretVolume, runtime: string): string =>
+  path.join(runtime, "secrets", `${name}.${config.secrets[name]?.format ?? format}.img`);
+
+function declaredSecrets(context: HostContext, manifest: ReleaseManifest): SecretVolume[] {
   const declared = manifest.volumes.filter((volume): volume is SecretVolume => volume.secret === true);
   const missing = declared.filter(({ name }) => context.config.secrets[name] === undefined);
   if (missing.length > 0) {
@@ -45,7 +65,7 @@ export function makeSecrets(context: HostContext, manifest: ReleaseManifest, run
       },
     );
   }
-  return declared.map((volume) => makeSecret(context, volume, directory));
+  return declared;
 }
 
 /** Removes all but these images. */
@@ -65,12 +85,12 @@ export function secretsPrint(images: readonly SecretImage[]): string {
   return hash.digest("hex");
 }
 
-function makeSecret({ config, directory: base }: HostContext, volume: SecretVolume, directory: string): SecretImage {
+function makeSecret(context: HostContext, volume: SecretVolume, runtime: string): SecretImage {
+  const { config, directory: base } = context;
   const { from, format } = config.secrets[volume.name] as { from: string; format?: string };
   const source = path.resolve(base, from);
   const formatName = format ?? volume.format;
-  // Two releases may want it in two formats, and one of them runs while the other is made ready.
-  const target = path.join(directory, `${volume.name}.${formatName}.img`);
+  const target = fileOf(context, volume, runtime);
   if (!existsSync(source)) throw unreadable(volume, `${source}: no such file or directory`);
   // The next one beside it: the guest may have the old one open.
   const fresh = `${target}.next`;

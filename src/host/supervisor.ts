@@ -11,17 +11,11 @@ import { answerRequest, describe, problemWith, takeRequest } from "./control.ts"
 import type { Guests, Running } from "./guest.ts";
 import { releaseDevices } from "./loop-devices.ts";
 import { poll } from "./poll.ts";
-import {
-  discardGuestDirectory,
-  type Prepared,
-  prepareGuest,
-  printOf,
-  removeGuestDirectories,
-  tenderOf,
-} from "./prepare.ts";
+import { discardGuestDirectory, type Prepared, prepareGuest, printOf, removeGuestDirectories } from "./prepare.ts";
 import { Reporter } from "./reporter.ts";
 import { removeSecrets } from "./secrets.ts";
 import { type HostAction, type HostEvent, type HostState, isAsLasting, step } from "./state.ts";
+import { tenderOf } from "./tenders.ts";
 import { Watch } from "./watch.ts";
 
 /** Between two looks at everything (milliseconds). */
@@ -214,8 +208,8 @@ export class Supervisor {
     }
     if (this.#directory !== undefined) discardGuestDirectory(this.#directory);
     this.#directory = running.directory;
-    const how = `${tenderOf(this.#context)}${running.pid === null ? "" : `, process ${running.pid}`}`;
-    this.#reporter.say(release, `launched (${how})`);
+    const how = [tenderOf(this.#context), ...(running.pid === null ? [] : [`process ${running.pid}`])].join(", ");
+    this.#reporter.say(release, `launched (${how})${running.note === undefined ? "" : `; ${running.note}`}`);
     this.#watch = new Watch(this.#context, this.#guests, running);
     this.#reporter.enter("probe", release);
     await releaseDevices(this.#context, [release]);

@@ -1,7 +1,7 @@
 /** host.yml: what a host follows and how it runs it. schema/host.v1.json is generated from it. Pure. */
 import * as v from "valibot";
 import { branch, directory, duration, line, memory, releaseName, TENDERS, text } from "./schema.ts";
-import { VOLUME_NAME } from "../manifest/schema.ts";
+import { TARGETS, VOLUME_NAME } from "../manifest/schema.ts";
 
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}:)?(\d{1,5}):(\d{1,5})$/;
 
@@ -59,7 +59,7 @@ const health = v.strictObject({
 export const hostSchema = v.strictObject({
   name: releaseName,
   repository: text,
-  target: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,32}$/, "expected a target such as hvt")),
+  target: v.picklist(TARGETS),
   state: text,
   branch: v.optional(branch, "main"),
   path: v.optional(directory, ""),

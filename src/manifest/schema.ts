@@ -34,7 +34,8 @@ export const RELEASE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 /** Names of volumes: they become file names. */
 export const VOLUME_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
-const TARGETS = [
+/** What a kernel may have been built for. */
+export const TARGETS = [
   "hvt",
   "spt",
   "virtio",

@@ -1,9 +1,9 @@
 /** Starts a guest with the tender chosen: places its files, decides the command line, and finds out what accelerates it. */
-import { closeSync, openSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import type { Device, Target } from "../kernel/target.ts";
 import { findProgram } from "../util/programs.ts";
+import { accelerators, KVM_SILENCE, whyNotKvm } from "./accel.ts";
 import { guestArgs, unixArgs } from "./args.ts";
 import { planCommand } from "./command.ts";
 import { type Guest, startGuest } from "./guest.ts";
@@ -53,8 +53,6 @@ export interface Launched extends AsyncDisposable {
   readonly directory: string;
 }
 
-/** KVM that works lets a guest speak within this time (milliseconds); what is silent for longer is tried without. */
-const KVM_SILENCE = 5000;
 /** sun_path of unix(7) holds 108 bytes with a NUL. */
 const MAX_SOCKET_PATH = 107;
 /** The helper in a namespace gets this long to end its tender (milliseconds). */
@@ -91,9 +89,7 @@ async function startQemu(request: LaunchRequest, work: WorkDir): Promise<Launche
     const plan = planQemu(spec, { accel });
     const guest = start(plan.argv, work, request, { control: true });
     if (i === choices.length - 1 || (await speaks(guest))) return launched(guest, plan, work, { accel, fallback });
-    fallback = guest.end
-      ? `qemu with KVM ended: ${guest.console.tail(1)[0] ?? "it said nothing"}`
-      : "the guest was silent under KVM";
+    fallback = whyNotKvm(guest.console, guest.end !== undefined);
     await guest.stop();
   }
   throw refuse("no accelerator was chosen");
@@ -108,19 +104,6 @@ async function speaks(guest: Guest): Promise<boolean> {
   const spoke = await Promise.race([guest.spoke.then(() => true), guest.ended.then(() => false), late]);
   clearTimeout(timer);
   return spoke;
-}
-
-/** That /dev/kvm can be opened proves little, but what cannot be opened need not be tried. */
-function accelerators(wanted: Accel | "auto", env: NodeJS.ProcessEnv): readonly [Accel, ...Accel[]] {
-  const forced = env.UNIKERNEL_DEPLOY_ACCEL;
-  if (forced === "tcg" || forced === "kvm") return [forced];
-  if (wanted !== "auto") return [wanted];
-  try {
-    closeSync(openSync("/dev/kvm", "r+"));
-    return ["kvm", "tcg"];
-  } catch {
-    return ["tcg"];
-  }
 }
 
 async function startSolo5(request: LaunchRequest, work: WorkDir, kind: "hvt" | "spt"): Promise<Launched> {

@@ -52,7 +52,7 @@ function volumeProblems(config: Config, layers: readonly Layer[]): string[] {
 /** Without a repository this may be a job that builds only: where the release goes is then another job's business. */
 function deployProblems({ deploy }: Config, layers: readonly Layer[]): string[] {
   const { repository, runnable } = deploy;
-  if (!runnable || repository === undefined || repository.startsWith("oci://")) return [];
+  if (!runnable || repository === undefined || /^oci(?:\+http)?:\/\//.test(repository)) return [];
   return [
     `${placeOf(["deploy", "runnable"], layers)}: runnable images go to a registry: deploy to oci://REGISTRY/NAME`,
   ];

@@ -1,0 +1,89 @@
+/**
+ * What vouches for a release, attached to it in the registry as referrers, so that `oras discover` and the like find it:
+ * our signature, and attestations that a job made. A host goes by manifest.json.sig in the release. Pure.
+ */
+import { DeployError } from "../errors.ts";
+import { sha256 } from "../util/digest.ts";
+import { type Descriptor, IMAGE_MANIFEST } from "./runnable/oci.ts";
+
+/** An SSH signature over manifest.json, as `ssh-keygen -Y verify -n unikernel-deploy` takes it. */
+export const SIGNATURE_TYPE = "application/vnd.unikernel-deploy.signature.ssh.v1";
+/** Any bundle: what follows says which version. */
+const BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v\d+(?:\.\d+)*\+json|\+json;version=\d+(?:\.\d+)*)$/;
+/** A bundle has a certificate, a statement and a proof or two; those of releases with many kernels are larger. */
+const MAX_BUNDLES = 1024 * 1024;
+
+/** The config of what is no image (image-spec 1.1, "Guidance for an empty descriptor"). */
+const EMPTY = Buffer.from("{}");
+
+/** A manifest that refers to a release, and the blobs that have to be there before it. */
+export interface Referrer {
+  readonly manifest: Buffer;
+  readonly blobs: readonly { readonly digest: string; readonly bytes: Buffer }[];
+}
+
+export function signatureReferrer(release: Descriptor, signature: Buffer): Referrer {
+  return referrer(release, { type: SIGNATURE_TYPE, bytes: signature, title: "manifest.json.sig" });
+}
+
+/**
+ * Sigstore bundles as actions/attest-build-provenance writes them: one JSON document, or one a line. Throws
+ * RELEASE_INVALID for anything else.
+ */
+export function attestationReferrers(release: Descriptor, text: string): readonly Referrer[] {
+  if (text.length > MAX_BUNDLES) throw noBundle(`it has ${text.length} bytes, ${MAX_BUNDLES} are taken`);
+  const documents = isJson(text) ? [text] : text.split("\n").filter((line) => line.trim() !== "");
+  if (documents.length === 0) throw noBundle("it is empty");
+  return documents.map((document, i) => {
+    const type = bundleType(document);
+    if (type === undefined) throw noBundle(`document ${i + 1} names no media type of a Sigstore bundle`);
+    return referrer(release, { type, bytes: Buffer.from(document), title: "attestation.sigstore.json" });
+  });
+}
+
+function bundleType(document: string): string | undefined {
+  try {
+    const { mediaType } = JSON.parse(document) as { mediaType?: unknown };
+    return typeof mediaType === "string" && BUNDLE_TYPE.test(mediaType) ? mediaType : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function noBundle(found: string): DeployError {
+  return new DeployError("RELEASE_INVALID", `the attestation is no Sigstore bundle: ${found}`, {
+    hint: "give the file that the output bundle-path of actions/attest-build-provenance names",
+  });
+}
+
+function referrer(
+  release: Descriptor,
+  { type, bytes, title }: { type: string; bytes: Buffer; title: string },
+): Referrer {
+  const digest = `sha256:${sha256(bytes)}`;
+  const { mediaType, digest: subject, size } = release;
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: IMAGE_MANIFEST,
+    artifactType: type,
+    config: { mediaType: "application/vnd.oci.empty.v1+json", digest: `sha256:${sha256(EMPTY)}`, size: EMPTY.length },
+    layers: [{ mediaType: type, digest, size: bytes.length, annotations: { "org.opencontainers.image.title": title } }],
+    subject: { mediaType, digest: subject, size },
+  };
+  return {
+    manifest: Buffer.from(JSON.stringify(manifest)),
+    blobs: [
+      { digest: `sha256:${sha256(EMPTY)}`, bytes: EMPTY },
+      { digest, bytes },
+    ],
+  };
+}

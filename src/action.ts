@@ -18,6 +18,8 @@ async function main(): Promise<void> {
   const { readActionInputs } = await import("./github/inputs.ts");
   const inputs: ActionInputs = readActionInputs((name) => core.getInput(name, { trimWhitespace: true }), process.env);
   for (const secret of inputs.secrets) core.setSecret(secret);
+  // What we run inherits our environment, and none of it needs these.
+  for (const name of ["TOKEN", "SSH-KEY", "SIGNING-KEY"]) delete process.env[`INPUT_${name}`];
   const { runAction } = await import("./github/run-action.ts");
   const result = await runAction(inputs, { log, env: process.env, version: __VERSION__ });
   for (const [name, value] of Object.entries(result.outputs)) core.setOutput(name, value);
@@ -42,12 +44,14 @@ async function fail(error: unknown): Promise<void> {
   );
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    void import("./util/cleanup.ts").then(({ endEverything }) => {
-      endEverything();
-      process.exit(signal === "SIGINT" ? 130 : 143);
-    });
+const ENDINGS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+for (const [signal, code] of Object.entries(ENDINGS)) {
+  process.once(signal, async () => {
+    const { endEverything } = await import("./util/cleanup.ts");
+    await endEverything();
+    core.error(`error[CANCELLED]: stopped by ${signal}; nothing half done is left`);
+    process.exit(code);
   });
 }
 

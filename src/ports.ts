@@ -1,34 +1,77 @@
-/** What both doors give to a deploy: the clock, the signing key, and what git here knows of the source's history. */
-import { normalizeKey } from "./destination/access.ts";
+/** What both doors give to a deploy: the clock, the signing key, and what is known of the source's history. */
 import type { Layout, PublishOptions } from "./destination/destination.ts";
 import { exec } from "./util/exec.ts";
-import { signText } from "./util/signature.ts";
+import { gitEnvironment } from "./util/git.ts";
+import type { Log } from "./util/log.ts";
+import { openSigner } from "./util/signature.ts";
 
 export interface PublishPorts {
   readonly layout: Layout;
   readonly force: boolean;
   readonly dryRun: boolean;
-  /** Private key text. */
+  /** Private key text, or a public key whose private half an ssh-agent holds. */
   readonly signingKey: string | undefined;
   /** The source repository, where there is a checkout of it. */
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+  readonly forge?: Forge | undefined;
 }
 
-/** Throws KEY_INVALID for a signing key that is none, before anything is built or pushed. */
-export function publishOptions({ layout, force, dryRun, signingKey, directory, env }: PublishPorts): PublishOptions {
-  const key = signingKey === undefined ? undefined : normalizeKey(signingKey);
+/** Where the source lives, to be asked about its history. */
+export interface Forge {
+  /** As release manifests name it. */
+  readonly repository: string;
+  /** Whether commit `a` comes before `b`; undefined where it does not know. Never throws. */
+  isAncestor(a: string, b: string): Promise<boolean | undefined>;
+}
+
+/** Throws KEY_INVALID for a signing key that cannot sign, before anything is built or pushed. */
+export async function publishOptions(ports: PublishPorts): Promise<PublishOptions> {
+  const { layout, force, dryRun, signingKey, env, log, forge } = ports;
+  const isAncestor = (a: string, b: string) => isAncestorHere(a, b, ports);
   return {
     layout,
     force,
     dryRun,
     now: Math.floor(Date.now() / 1000),
-    sign: key === undefined ? undefined : (text) => signText(text, key),
-    async isAncestor(a, b) {
-      if (a === b) return undefined;
-      const argv = ["git", "-c", "safe.directory=*", "-C", directory, "merge-base", "--is-ancestor", a, b] as const;
-      const { code } = await exec(argv, { env });
-      return code === 0 ? true : code === 1 ? false : undefined;
+    sign: signingKey === undefined ? undefined : await openSigner(signingKey, env),
+    isAncestor,
+    async isOlder(ours, deployed) {
+      if (ours.commit === deployed.commit) return false;
+      const known = await isAncestor(ours.commit, deployed.commit);
+      if (known !== undefined) return known;
+      const isTheirs = [ours, deployed].every(({ repository }) => repository === forge?.repository);
+      const told = isTheirs ? await forge?.isAncestor(ours.commit, deployed.commit) : undefined;
+      return told ?? isOlderByTime(ours, deployed, log);
     },
   };
+}
+
+type SourceCommit = Parameters<PublishOptions["isOlder"]>[0];
+
+/** The last resort: times that people's machines wrote, which says less than history does. */
+function isOlderByTime(ours: SourceCommit, deployed: SourceCommit, log: Log): boolean {
+  const commits = `${ours.commit.slice(0, 12)} and ${deployed.commit.slice(0, 12)}, which is deployed`;
+  const [mine, theirs] = [ours, deployed].map(({ committedAt }) => Date.parse(committedAt ?? ""));
+  if (mine === undefined || theirs === undefined || Number.isNaN(mine - theirs)) {
+    log.warning(`which of ${commits} comes first is not known here; taking ours for the newer (${REMEDY})`);
+    return false;
+  }
+  log.warning(`which of ${commits} comes first is not known here; going by their commit times (${REMEDY})`);
+  return mine < theirs;
+}
+
+const REMEDY = "a checkout with fetch-depth: 0 knows";
+
+/** Undefined where git here lacks a commit, or the history between them. */
+async function isAncestorHere(a: string, b: string, { directory, env }: PublishPorts): Promise<boolean | undefined> {
+  if (a === b) return undefined;
+  // A checkout of another user's may be read: nothing of it is run. A stray GIT_DIR would be another repository.
+  const git = ["git", "-c", "safe.directory=*", "-C", directory] as const;
+  const options = { env: { ...gitEnvironment(env), GIT_CONFIG_GLOBAL: "/dev/null", GIT_NO_LAZY_FETCH: "1" } };
+  const { code } = await exec([...git, "merge-base", "--is-ancestor", a, b], options);
+  if (code !== 1) return code === 0 ? true : undefined;
+  const shallow = await exec([...git, "rev-parse", "--is-shallow-repository"], options);
+  return shallow.stdout.toString("utf8").trim() === "false" ? false : undefined;
 }

@@ -1,6 +1,7 @@
 /** Runs the user's own build. */
 import { spawn } from "node:child_process";
 import { DeployError } from "../errors.ts";
+import { endWithUs, OWN_GROUP } from "../util/exec.ts";
 import type { Log } from "../util/log.ts";
 
 /**
@@ -32,7 +33,9 @@ export async function runBuild(
 function spawnShell(shell: string, command: string, cwd: string, env: NodeJS.ProcessEnv, log: Log): Promise<number> {
   const options = shell === "bash" ? ["--noprofile", "--norc", "-e", "-o", "pipefail"] : ["-e"];
   return new Promise((resolve, reject) => {
-    const child = spawn(shell, [...options, "-c", command], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
+    const child = spawn(shell, [...options, "-c", command], { cwd, env, stdio, detached: OWN_GROUP });
+    endWithUs(child);
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => log.raw(chunk));
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => log.raw(chunk));
     child.on("error", reject);

@@ -151,13 +151,14 @@ async function deployOnce(stage: Stage, io: Io, mode: "build" | "deploy"): Promi
   const env = Object.fromEntries(Object.entries(io.env).filter(([name]) => !name.startsWith("GITHUB_")));
   using access = openAccess({ repository: stage.repository, directory: stage.source, env });
   const destination = gitDestination({ access, branch: "main", path: "", log: silentLog, random: Math.random });
-  const publish = publishOptions({
+  const publish = await publishOptions({
     layout: "image",
     force: false,
     dryRun: false,
     signingKey: undefined,
     directory: stage.source,
     env,
+    log: silentLog,
   });
   const plan = {
     release: { kind: "build", out: stage.release },

@@ -1,5 +1,5 @@
 /** The verb `deploy`. */
-import { openAccess } from "../destination/access.ts";
+import { openAccess, requirePrograms } from "../destination/access.ts";
 import { gitDestination } from "../destination/git.ts";
 import { DeployError } from "../errors.ts";
 import { readConfig } from "../inputs/config.ts";
@@ -62,7 +62,8 @@ of git or in a file.`,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),
       knownHosts: readNamedFile(args.text("known-hosts"), io.directory),
     });
-    const publish = publishOptions({
+    await requirePrograms(access);
+    const publish = await publishOptions({
       ...io,
       layout: config.deploy.layout,
       force: args.flag("force"),

@@ -1,5 +1,5 @@
 /** The verb `prune`. */
-import { openAccess } from "../destination/access.ts";
+import { openAccess, requirePrograms } from "../destination/access.ts";
 import { prune as pruneHistory } from "../destination/prune.ts";
 import { DeployError } from "../errors.ts";
 import { count } from "../util/size.ts";
@@ -34,6 +34,7 @@ The server gives the space back when it next collects garbage.`,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),
       knownHosts: readNamedFile(args.text("known-hosts"), io.directory),
     });
+    await requirePrograms(access);
     const dryRun = args.flag("dry-run");
     const pruned = await pruneHistory({ access, branch: args.text("branch") ?? "main", history, dryRun, log: io.log });
     const { kept, removedTags, changed } = pruned;

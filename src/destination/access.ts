@@ -2,22 +2,28 @@
  * How a repository is reached: its address, and the credentials in the one place each may be. A token goes into the
  * environment of git as a header; a key into a file of mode 0600 that is removed at the end, also after an error.
  */
-import { statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
+import { sweepTemporaries } from "../util/cleanup.ts";
 import { tempDir } from "../util/files.ts";
 import { gitConfigEnvironment, gitEnvironment } from "../util/git.ts";
-import { GITHUB_HOST_KEYS } from "./host-keys.ts";
+import { requireGit } from "../util/git-version.ts";
+import { findProgram } from "../util/programs.ts";
+import { readPrivateKey } from "../util/ssh-key.ts";
+import { readAddress } from "./address.ts";
+import { knownHostsFile } from "./host-keys.ts";
 
 export interface AccessInputs {
   /** https, http, ssh or git@host:path address, a path, or owner/name on `server`. May carry user:token@. */
   readonly repository: string;
+  /** For http and https; one that stands in the address wins. */
   readonly token?: string | undefined;
   /** A private key (PEM text), for ssh. */
   readonly sshKey?: string | undefined;
   /** Lines of a known_hosts file for hosts other than github.com. */
   readonly knownHosts?: string | undefined;
-  /** Where owner/name lives, e.g. https://github.com. */
+  /** Where owner/name lives, e.g. https://github.com; GITHUB_SERVER_URL of `env` if absent. */
   readonly server?: string | undefined;
   /** What relative paths are relative to. */
   readonly directory: string;
@@ -36,110 +42,94 @@ export interface Access extends Disposable {
 
 /** Throws USAGE for an address that is none, KEY_INVALID for a key that is none. Remove it when done. */
 export function openAccess(inputs: AccessInputs): Access {
-  const { url, credentials } = splitCredentials(resolveAddress(inputs));
-  const token = inputs.token || credentials?.password;
-  const isSsh = url.startsWith("ssh:") || isScpForm(url);
-  const base = gitEnvironment(inputs.env);
-  const config: [string, string][] = [
-    ["core.hooksPath", "/dev/null"],
-    ["gc.auto", "0"],
-    ["maintenance.auto", "false"],
-  ];
-  if (isSsh && inputs.sshKey) return sshAccess(url, inputs.sshKey, inputs.knownHosts, base, config);
-  if (!token || isSsh || !/^https?:/.test(url)) {
-    return { url, env: { ...base, ...gitConfigEnvironment(config) }, secrets: [], [Symbol.dispose]() {} };
-  }
-  const basic = Buffer.from(`${credentials?.username || "x-access-token"}:${token}`).toString("base64");
-  // Nothing of the machine's configuration may add a second Authorization header or ask a helper.
-  const authorization = `Basic ${basic}`;
-  config.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: ${authorization}`]);
-  // After a redirect git would send the header to wherever it leads.
-  config.push(["http.followRedirects", "false"]);
-  const env = { ...base, ...ISOLATED, ...gitConfigEnvironment(config) };
-  return { url, env, authorization, secrets: [token, basic], [Symbol.dispose]() {} };
-}
-
-const ISOLATED = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
-
-function resolveAddress({ repository, server, sshKey, directory }: AccessInputs): string {
-  if (repository.startsWith("-") || /[\u0000-\u001f]/.test(repository)) {
-    throw new DeployError("USAGE", `${JSON.stringify(repository)} is not the address of a repository`, {
-      hint: ADDRESSES,
+  sweepTemporaries();
+  const { env, sshKey, knownHosts } = inputs;
+  const server = inputs.server ?? (env.GITHUB_SERVER_URL || undefined);
+  const address = readAddress({ ...inputs, server, ssh: sshKey !== undefined });
+  // Judged also where they are not needed: a key that nobody uses is a mistake that somebody should hear of.
+  const key = sshKey === undefined ? undefined : readPrivateKey(sshKey);
+  const hosts = knownHostsFile(knownHosts);
+  const base = gitEnvironment(env);
+  if (address.transport === "ssh" && key !== undefined) return sshAccess(address.url, key, hosts, base);
+  const token = address.token || inputs.token;
+  const { url, username } = address;
+  if (address.transport === "http" && key !== undefined) {
+    throw new DeployError("USAGE", `a deploy key was given, and ${url} is not reached by ssh`, {
+      hint: "write the address as owner/name or git@host:owner/name.git, or leave the key out",
     });
   }
-  if (/^(?:https?|ssh|file):\/\/./.test(repository) || isScpForm(repository)) return repository;
-  if (/^[a-z][a-z0-9+.-]*:/i.test(repository)) {
-    throw new DeployError("USAGE", `${repository}: an address this program does not speak`, { hint: ADDRESSES });
+  if (address.transport !== "http" || !token) {
+    return { url, env: { ...base, ...gitConfigEnvironment(OURS) }, secrets: [], [Symbol.dispose]() {} };
   }
-  const local = path.resolve(directory, repository);
-  if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || repository.startsWith(".") || isDirectory(local)) return local;
-  const host = (server ?? "https://github.com").replace(/\/+$/, "");
-  return sshKey ? `git@${new URL(host).host}:${repository}.git` : `${host}/${repository}.git`;
+  const basic = Buffer.from(`${username || "x-access-token"}:${token}`).toString("base64");
+  const authorization = `Basic ${basic}`;
+  const config: [string, string][] = [
+    ...OURS,
+    [`http.${new URL(url).origin}/.extraHeader`, `Authorization: ${authorization}`],
+    // After a redirect git would send the header to wherever it leads.
+    ["http.followRedirects", "false"],
+  ];
+  const secrets = [...new Set([token, encodeURIComponent(token), basic])];
+  return {
+    url,
+    env: { ...base, ...ISOLATED, ...gitConfigEnvironment(config) },
+    authorization,
+    secrets,
+    [Symbol.dispose]() {},
+  };
 }
 
-const ADDRESSES = "owner/name, https://host/owner/name, git@host:owner/name, ssh://…, or a path";
-
-const isScpForm = (address: string) => /^[\w.-]+@[\w.-]+:(?!\/\/)/.test(address);
-
-const isDirectory = (file: string) => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
-
-/** An address with `user:token@` taken out of it, so that it can be shown and put into argv. */
-function splitCredentials(address: string): { url: string; credentials?: { username: string; password: string } } {
-  if (!/^https?:\/\//.test(address)) return { url: address };
-  let url: URL;
-  let username: string;
-  let password: string;
-  try {
-    url = new URL(address);
-    username = decodeURIComponent(url.username);
-    password = decodeURIComponent(url.password);
-  } catch {
-    throw new DeployError("USAGE", "the repository's address is not a URL", { hint: ADDRESSES });
-  }
-  url.username = "";
-  url.password = "";
-  if (password !== "") return { url: url.href, credentials: { username, password } };
-  // A token alone in the place of the user name is how some write it.
-  return username === "" ? { url: url.href } : { url: url.href, credentials: { username: "", password: username } };
+/** Throws PROGRAM_MISSING where git or ssh is not here, or too old: before anything is built, and in one line. */
+export async function requirePrograms({ url, env }: Access): Promise<void> {
+  await requireGit(env);
+  if (!env.UNIKERNEL_DEPLOY_SSH_CONFIG || findProgram("ssh", env.PATH)) return;
+  throw new DeployError("PROGRAM_MISSING", `ssh is not in PATH, and ${url} is reached by it`, {
+    hint: "install an OpenSSH client (Debian: apt-get install openssh-client), or give a token and an https address",
+  });
 }
 
-function sshAccess(
-  url: string,
-  key: string,
-  knownHosts: string | undefined,
-  base: NodeJS.ProcessEnv,
-  config: [string, string][],
-): Access {
+const OURS: readonly [string, string][] = [
+  ["core.hooksPath", "/dev/null"],
+  ["gc.auto", "0"],
+  ["maintenance.auto", "false"],
+];
+
+/**
+ * With credentials of ours, nothing of the machine's configuration may add a second Authorization header, ask a helper,
+ * lead to another address or start another ssh.
+ */
+const ISOLATED = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
+
+function sshAccess(url: string, key: string, hosts: string, base: NodeJS.ProcessEnv): Access {
   const directory = tempDir("unikernel-deploy-ssh");
   try {
     const write = (name: string, text: string) => {
       const file = path.join(directory.path, name);
       writeFileSync(file, text, { mode: 0o600 });
-      return file;
+      // In a configuration of ssh % begins a token.
+      return file.replaceAll("%", "%%");
     };
-    const identity = write("key", normalizeKey(key));
-    const hosts = write("known_hosts", `${GITHUB_HOST_KEYS}${knownHosts ? `${knownHosts.trim()}\n` : ""}`);
     const options = [
       "IdentitiesOnly yes",
-      `IdentityFile "${identity}"`,
+      `IdentityFile "${write("key", key)}"`,
       "IdentityAgent none",
-      `UserKnownHostsFile "${hosts}"`,
+      `UserKnownHostsFile "${write("known_hosts", hosts)}"`,
       "GlobalKnownHostsFile /dev/null",
       "StrictHostKeyChecking yes",
       "BatchMode yes",
       "ConnectTimeout 30",
     ];
-    const ssh = write("config", `Host *\n${options.map((line) => `  ${line}\n`).join("")}`);
+    write("config", `Host *\n${options.map((line) => `  ${line}\n`).join("")}`);
     return {
       url,
       // git hands this text to a shell; it is the same text whatever the path is.
       env: {
         ...base,
         ...ISOLATED,
-        ...gitConfigEnvironment(config),
+        ...gitConfigEnvironment(OURS),
         GIT_SSH_COMMAND: 'ssh -F "$UNIKERNEL_DEPLOY_SSH_CONFIG"',
         GIT_SSH_VARIANT: "ssh",
-        UNIKERNEL_DEPLOY_SSH_CONFIG: ssh,
+        UNIKERNEL_DEPLOY_SSH_CONFIG: path.join(directory.path, "config"),
       },
       secrets: [],
       [Symbol.dispose]: () => directory[Symbol.dispose](),
@@ -148,14 +138,4 @@ function sshAccess(
     directory[Symbol.dispose]();
     throw error;
   }
-}
-
-/** Secrets stores eat line ends; a key without its last one is not read. Throws KEY_INVALID for what is no private key. */
-export function normalizeKey(key: string): string {
-  const text = `${key.replaceAll("\r\n", "\n").trim()}\n`;
-  if (/^-----BEGIN [A-Z ]*PRIVATE KEY-----\n[\s\S]+\n-----END [A-Z ]*PRIVATE KEY-----\n$/.test(text)) return text;
-  const found = /^(?:ssh-|ecdsa-|sk-)/.test(text) ? "a public key" : "something else";
-  throw new DeployError("KEY_INVALID", `the key is not a private key in OpenSSH or PEM form, but ${found}`, {
-    hint: "give the whole file that ssh-keygen made without .pub, with its BEGIN and END lines",
-  });
 }

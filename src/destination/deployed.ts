@@ -3,7 +3,7 @@ import { DeployError } from "../errors.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import type { Published, PublishOptions } from "./destination.ts";
-import type { Tip, WorkRepository } from "./work-repository.ts";
+import type { Tip, Workbench } from "./work-repository.ts";
 
 /** Where releases are in a deployment repository. */
 export interface Place {
@@ -17,7 +17,7 @@ export interface Place {
 export const prefixOf = ({ path }: Place) => (path === "" ? "" : `${path}/`);
 
 /** The manifest at the tip; undefined where there is none. Throws REPOSITORY_FOREIGN for somebody else's manifest.json. */
-export async function readDeployed(work: WorkRepository, tip: Tip, place: Place): Promise<ReleaseManifest | undefined> {
+export async function readDeployed(work: Workbench, tip: Tip, place: Place): Promise<ReleaseManifest | undefined> {
   const file = `${prefixOf(place)}manifest.json`;
   if (!tip.tree.has(file)) return undefined;
   const bytes = await work.readFile(tip.commit, file);
@@ -68,7 +68,7 @@ export function refuseInTheWay(inTheWay: readonly string[], place: Place): void 
 
 /** The deploy of the same source commit that its tag remembers, where the tag's commit has a release in our place. */
 export async function readTagged(
-  work: WorkRepository,
+  work: Workbench,
   tagRef: string,
   place: Place,
 ): Promise<{ readonly commit: string; readonly manifest: ReleaseManifest } | undefined> {
@@ -108,7 +108,7 @@ export type Earlier = Pick<Published, "outcome" | "manifest" | "revision">;
 export async function isSuperseded(
   ours: ReleaseManifest,
   current: ReleaseManifest | undefined,
-  { isAncestor }: PublishOptions,
+  { isOlder }: PublishOptions,
 ): Promise<boolean> {
-  return current !== undefined && (await isAncestor(ours.source.commit, current.source.commit)) === true;
+  return current !== undefined && (await isOlder(ours.source, current.source));
 }

@@ -4,6 +4,8 @@ import type { Release } from "../release/release.ts";
 
 export type Layout = "image" | "files";
 
+type SourceCommit = Pick<ReleaseManifest["source"], "commit" | "committedAt" | "repository">;
+
 export interface PublishOptions {
   readonly layout: Layout;
   /** Deploy even what looks like an older or a different build of a source commit; moves its tag. */
@@ -16,6 +18,8 @@ export interface PublishOptions {
   readonly sign: ((manifest: string) => Promise<string>) | undefined;
   /** Whether source commit `a` comes before `b`; undefined where nobody here knows. */
   readonly isAncestor: (a: string, b: string) => Promise<boolean | undefined>;
+  /** Whether a release of source `ours` comes too late after one of `deployed`. Decides, and says what it goes by. */
+  readonly isOlder: (ours: SourceCommit, deployed: SourceCommit) => Promise<boolean>;
 }
 
 export interface Published {

@@ -8,66 +8,149 @@ interface Explanation {
   readonly hint: string;
 }
 
+/** The first that fits explains: what a server says for itself stands before what git says of any refusal. */
 const EXPLANATIONS: readonly Explanation[] = [
+  {
+    pattern: /cannot run ssh|ssh: (?:command )?not found/,
+    code: "PROGRAM_MISSING",
+    cause: "ssh is not installed or not in PATH",
+    hint: "install an OpenSSH client (Debian: apt-get install openssh-client)",
+  },
   {
     pattern: /returned error: 30[1278]|unable to update url base from redirection/,
     code: "REPOSITORY_UNREACHABLE",
     cause: "the repository has moved, and credentials are not sent after it",
-    hint: "give its new address",
-  },
-  {
-    pattern: /Host key verification failed|No .* host key is known|REMOTE HOST IDENTIFICATION HAS CHANGED/,
-    code: "REPOSITORY_DENIED",
-    cause: "the host's ssh key is not one we know",
-    hint: "give the host's line with known-hosts (ssh-keyscan HOST, compared with what the host publishes)",
+    hint: "give its new address (GitLab: with .git at its end)",
   },
   {
     pattern:
-      /Permission denied \(|Permission to .* denied|Load key .* (?:invalid|error)|not allow(?:ed)? .*push|key you are authenticating with has been marked as read only/i,
-    code: "REPOSITORY_DENIED",
-    cause: "the key is not allowed to do this",
-    hint: "add the public half as a deploy key with write access to the deployment repository",
+      /returned error: 407|HTTP code \d+ from proxy|[Pp]roxy CONNECT aborted|CONNECT tunnel failed|resolve proxy/,
+    code: "REPOSITORY_UNREACHABLE",
+    cause: "the proxy does not let us through",
+    hint: "check https_proxy and no_proxy, and the user and password in it",
   },
   {
-    pattern: /archived so it is read-only/i,
+    pattern: /SSL certificate problem|server certificate verification failed|certificate has expired/,
+    code: "REPOSITORY_UNREACHABLE",
+    cause: "the server's certificate is not one this machine trusts",
+    hint: "for an authority of your own, set GIT_SSL_CAINFO to a file of its certificate",
+  },
+  {
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    code: "REPOSITORY_DENIED",
+    cause: "the host's ssh key is not the one we know: it has changed, or another machine answers",
+    hint: "ask whoever runs the host; if it has a new key, give the new line with known-hosts",
+  },
+  {
+    pattern: /Host key verification failed|No .* host key is known/,
+    code: "REPOSITORY_DENIED",
+    cause: "the host's ssh key is not one we know",
+    hint: "give the host's line with known-hosts (ssh-keyscan -p PORT HOST, compared with what the host publishes)",
+  },
+  {
+    pattern: /archived so it is read-only|(?:repository|repo) is archived|archived project/i,
     code: "REPOSITORY_DENIED",
     cause: "the repository is archived",
     hint: "unarchive it, or deploy to another one",
   },
   {
     pattern:
-      /Authentication failed|could not read (?:Username|Password)|returned error: 40[13]|HTTP 40[13]|Invalid username or|Bad credentials/i,
+      /Permission denied \(|Load key .* (?:invalid|error)|marked as read only|deploy key does not have write|denied to deploy key/i,
     code: "REPOSITORY_DENIED",
-    cause: "the server does not accept the credentials",
-    hint: "give a token that may write contents there (GITHUB_TOKEN reaches only its own repository), or a deploy key",
+    cause: "the key is not allowed to do this",
+    hint: "add the public half as a deploy key with write access to the deployment repository",
   },
   {
-    pattern: /returned error: 413|HTTP 413|exceeds .*(?:file size|size limit)|GH001|larger than .* limit/i,
+    pattern: /PUSH PROTECTION|secret[- ]scanning|Push cannot contain secrets/i,
+    code: "PUSH_REJECTED",
+    cause: "the forge found what looks like a secret in the push",
+    hint: "take it out of the site and replace it wherever it is used; the check secret-material finds most",
+  },
+  {
+    pattern:
+      /returned error: 413|HTTP 413|GH001|larger than .* limit|exceeds .*(?:file size|size limit)|file larger than|exceeds maximum allowed size/i,
     code: "PUSH_REJECTED",
     cause: "something in the push is larger than the server takes",
     hint: "kernels are never cut: is the site still linked in? Volumes are cut into parts of 32 MiB",
   },
   {
-    pattern: /returned error: 429|HTTP 429|rate limit/i,
+    pattern: /exceeded its size limit|over its size limit|quota/i,
+    code: "PUSH_REJECTED",
+    cause: "the repository has no room left",
+    hint: "keep a shorter history (history, or the verb prune), or have its quota raised",
+  },
+  {
+    pattern: /returned error: 429|HTTP 429|rate limit|too many requests/i,
     code: "REPOSITORY_UNREACHABLE",
     cause: "the server asks to slow down",
     hint: "run again in a few minutes; GitHub takes six pushes a minute to one repository",
   },
   {
-    pattern: /No space left on device|quota exceeded|disk full/i,
+    pattern: /protected branch|GH006/i,
     code: "PUSH_REJECTED",
-    cause: "the server has no room",
-    hint: "free space there, or keep a shorter history",
+    cause: "the branch is protected",
+    hint: "let the deploying identity push to it (branch protection: who may push, no pull request required for it)",
   },
   {
-    pattern: /protected branch|GH006|GH013|hook declined|denying|remote rejected/i,
+    pattern: /GH013|repository rule/i,
     code: "PUSH_REJECTED",
-    cause: "the server's rules refuse the push",
-    hint: "let the deploying identity push to this branch (branch protection, rulesets, hooks)",
+    cause: "a rule of the repository refuses the push",
+    hint: "let the deploying identity bypass it (rulesets: bypass list), for the branch and for tags source/…",
+  },
+  {
+    pattern: /pre-receive hook declined|update hook declined|hook declined|PRE-RECEIVE/i,
+    code: "PUSH_REJECTED",
+    cause: "a hook of the server refuses the push",
+    hint: "the server's words are above; whoever runs it knows the rule",
   },
   {
     pattern:
-      /[Rr]epository .*not found|not found|does not appear to be a git repository|returned error: 404|does not exist|not a git repository/,
+      /returned error: 403|HTTP 403|Permission to .* denied|Write access to repository not granted|not allow(?:ed)? .*push|permission denied for writing/i,
+    code: "REPOSITORY_DENIED",
+    cause: "the credentials may not write there",
+    hint: "give a token with contents: write for that repository (GITHUB_TOKEN reaches only its own), or a deploy key",
+  },
+  {
+    pattern:
+      /Authentication failed|could not read (?:Username|Password)|returned error: 401|HTTP 401|Invalid username or|Bad credentials|Access denied/i,
+    code: "REPOSITORY_DENIED",
+    cause: "the server does not accept the credentials",
+    hint: "is the token expired, or for another server? Give one with contents: write there, or a deploy key",
+  },
+  {
+    pattern:
+      /^(?:remote: .*|.*(?:unpack|unpacker).*)(?:No space left on device|disk full|unable to create temporary)|unpacker error/im,
+    code: "PUSH_REJECTED",
+    cause: "the server could not store the push",
+    hint: "its disk is full or its repository is not writable: free space there, or ask whoever runs it",
+  },
+  {
+    pattern: /No space left on device/,
+    code: "IO_FAILED",
+    cause: "the disk here is full",
+    hint: "free some space (temporary files are in TMPDIR) and run again",
+  },
+  {
+    pattern: /dubious ownership/,
+    code: "REPOSITORY_DENIED",
+    cause: "git reads no repository of another user's",
+    hint: "run as its owner, or: git config --global --add safe.directory DIR",
+  },
+  {
+    pattern: /refusing to update checked out branch/,
+    code: "PUSH_REJECTED",
+    cause: "it is a checkout with this branch checked out",
+    hint: "deploy to a bare repository (git init --bare)",
+  },
+  {
+    pattern: /denying|remote rejected/i,
+    code: "PUSH_REJECTED",
+    cause: "the server refuses the push",
+    hint: "let the deploying identity push to this branch and create tags source/…",
+  },
+  {
+    pattern:
+      /repository .*not found|not found|project you were looking for could not be found|does not appear to be a git repository|returned error: 404|HTTP 404|does not exist|not a git repository/i,
     code: "REPOSITORY_UNREACHABLE",
     cause: "there is no repository at this address, or the credentials may not see it",
     hint: "create it (it may be empty) and check the address and the token's or key's access",
@@ -83,13 +166,14 @@ const EXPLANATIONS: readonly Explanation[] = [
 
 /** A failed git command against `url` as an error; what the server itself said is kept as its problems. */
 export function explainGitFailure(what: string, url: string, stderr: string): DeployError {
-  const said = remoteLines(stderr);
-  const known = EXPLANATIONS.find(({ pattern }) => pattern.test(stderr));
+  const clean = plain(stderr);
+  const said = remoteLines(clean);
+  const known = EXPLANATIONS.find(({ pattern }) => pattern.test(clean));
   if (known) {
     return new DeployError(known.code, `${what} ${url}: ${known.cause}`, { hint: known.hint, problems: said });
   }
-  const last = stderr.trim().split("\n").at(-1) ?? "git gave no reason";
-  return new DeployError("PROGRAM_FAILED", `${what} ${url}: ${last}`, { problems: said });
+  const last = clean.trim().split("\n").at(-1) || "git gave no reason";
+  return new DeployError("PROGRAM_FAILED", `${what} ${url}: ${bounded(last)}`, { problems: said });
 }
 
 /** Whether a push failed because somebody else's landed first. */
@@ -106,13 +190,25 @@ export function isTransient(stderr: string): boolean {
   );
 }
 
-const MAX_LINES = 12;
+const MAX_LINES = 16;
+const MAX_LINE = 300;
+
+/** A server's text without what a terminal would obey: escape sequences, control characters, turns of direction. */
+function plain(text: string): string {
+  return text
+    .replaceAll(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g, "")
+    .replaceAll("\r", "\n")
+    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+}
+
+const bounded = (line: string) => (line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line);
 
 function remoteLines(stderr: string): string[] {
   const lines = stderr.split("\n").map((line) => line.trim());
-  const told = lines.filter((line) => /^(?:remote:|fatal:|error:|ssh:|!)|Permission denied|Host key/.test(line));
-  return told
-    .map((line) => line.replace(/^remote:\s*/, "server: "))
-    .filter((line) => line !== "server:")
-    .slice(0, MAX_LINES);
+  const told = lines.filter((line) => /^(?:remote:|fatal:|error:|ssh:|ERROR:|!)|Permission denied|Host key/.test(line));
+  const said = told
+    .map((line) => bounded(line.replace(/^remote:\s*/, "server: ").trim()))
+    // Lines that only draw.
+    .filter((line) => /[A-Za-z0-9]/.test(line.replace(/^server:/, "")));
+  return said.length > MAX_LINES ? [...said.slice(0, MAX_LINES), `… and ${said.length - MAX_LINES} more lines`] : said;
 }

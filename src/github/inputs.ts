@@ -57,6 +57,7 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
     problems.push(`input "mode": expected one of ${MODES.join(", ")}, found ${JSON.stringify(mode)}`);
   const keys = ["token", "ssh-key", "signing-key"].map(text);
   const [token, sshKey, signingKey] = keys;
+  keys.push(...tokensIn(input("deployment-repository")));
   const payload = readEvent(env.GITHUB_EVENT_PATH);
   const inputs: ActionInputs = {
     mode: mode as Mode,
@@ -106,6 +107,12 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
   };
   if (problems.length > 0) throw configError(problems, "the README lists the inputs");
   return inputs;
+}
+
+/** What stands before the @ of an address, whole and in its parts. */
+function tokensIn(address: string): string[] {
+  const [, userinfo] = /\/\/([^/\s]*)@/.exec(address) ?? [];
+  return userinfo === undefined ? [] : [userinfo, ...userinfo.split(":").filter((part) => part.length > 15)];
 }
 
 interface Payload {

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { readConfigFile } from "../cli/config-file.ts";
-import { type Access, openAccess } from "../destination/access.ts";
+import { type Access, openAccess, requirePrograms } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
 import { gitDestination } from "../destination/git.ts";
 import { readConfig } from "../inputs/config.ts";
@@ -25,6 +25,7 @@ import type { Log } from "../util/log.ts";
 import { type CompareOptions, comparer, readingAccess } from "./compare.ts";
 import type { ActionInputs } from "./inputs.ts";
 import { locator } from "./locate.ts";
+import { forgeOf } from "./order.ts";
 import { writeDeployed } from "./subjects.ts";
 
 export interface ActionPorts {
@@ -52,7 +53,9 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   ports.log.info(`${plan.deploy ? "will deploy" : "will not deploy"}: ${plan.reason}`);
   // Keys are judged before minutes are spent on a build.
   using access = plan.deploy ? accessFor(inputs, config, ports.env) : undefined;
-  const publish = publishOptions({ ...inputs, layout: config.deploy.layout, env: ports.env });
+  if (access) await requirePrograms(access);
+  const forge = forgeOf(inputs, ports.env, ports.log);
+  const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
   using reading = access || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
   const found = await cachedRun(inputs, plan, ports.log, () =>
     run(plan, config, {

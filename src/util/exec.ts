@@ -3,6 +3,8 @@ import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { constants } from "node:os";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isatty } from "node:tty";
 import { DeployError, messageOf } from "../errors.ts";
 
 export interface ExecOptions {
@@ -32,7 +34,8 @@ const STDOUT_LIMIT = 256 * 1024 * 1024;
 /** Runs a program to its end. Throws PROGRAM_MISSING when there is none of that name. */
 export async function exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
   const [command, ...args] = argv;
-  const spawnOptions: SpawnOptions = { stdio: ["pipe", "pipe", "pipe"] };
+  if (ending) return never();
+  const spawnOptions: SpawnOptions = { stdio: ["pipe", "pipe", "pipe"], detached: OWN_GROUP };
   if (options.cwd !== undefined) spawnOptions.cwd = options.cwd;
   if (options.env !== undefined) spawnOptions.env = options.env;
   if (options.signal !== undefined) spawnOptions.signal = options.signal;
@@ -71,7 +74,10 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
   });
   try {
     const [code] = await Promise.all([ended, output, feed(child.stdin as Writable, options.input)]);
-    return { code, stdout: Buffer.concat(stdout), stderr };
+    // Half of what was asked for is no result, and the process is about to end.
+    return ending ? await never() : { code, stdout: Buffer.concat(stdout), stderr };
+  } catch (error) {
+    throw ending ? await never() : error;
   } finally {
     running.delete(child);
   }
@@ -82,10 +88,53 @@ async function takeChunk(take: NonNullable<ExecOptions["onStdout"]>, chunk: Buff
 }
 
 const running = new Set<ChildProcess>();
+let ending = false;
 
-/** Ends every program that still runs; for the doors, when a signal ends ours. */
-export function stopPrograms(): void {
-  for (const child of running) child.kill("SIGTERM");
+/**
+ * git leaves the network to programs of its own, which outlive it when it alone is ended; a group ends as one. On a
+ * terminal ssh may have to ask, for which it must stay in the group that the terminal talks to.
+ */
+export const OWN_GROUP = !isatty(0);
+
+const never = () => new Promise<never>(() => {});
+
+/** A program that was started elsewhere, with `detached: OWN_GROUP`, is ended with those that run here. */
+export function endWithUs(child: ChildProcess): void {
+  running.add(child);
+  child.once("close", () => running.delete(child));
+}
+
+/** Ends every program that still runs. */
+export function stopPrograms(signal: NodeJS.Signals = "SIGTERM"): void {
+  for (const child of running) {
+    try {
+      if (OWN_GROUP && child.pid !== undefined) process.kill(-child.pid, signal);
+      else child.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** For git to remove its lock files, and for ssh to say goodbye (milliseconds). */
+const GRACE = 2000;
+
+/** Ends every program, by force if need be, and lets nothing that waited for one go on; for the doors, before the end. */
+export async function endPrograms(): Promise<void> {
+  ending = true;
+  const children = [...running];
+  stopPrograms();
+  const ended = Promise.all(children.map((child) => closed(child)));
+  const late = await Promise.race([ended.then(() => false), sleep(GRACE, true)]);
+  // Also where the leader has gone: what it started may not have.
+  for (const child of children) running.add(child);
+  stopPrograms("SIGKILL");
+  if (late) await Promise.race([ended, sleep(GRACE)]);
+}
+
+function closed(child: ChildProcess): Promise<unknown> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => child.once("close", resolve));
 }
 
 /** Gives a program its input. A program that ends without reading it all says why with its exit code. */
@@ -118,7 +167,7 @@ function startError(command: string, error: unknown): DeployError {
 }
 
 const PACKAGES: Readonly<Record<string, string>> = {
-  git: "install git 2.31 or newer (Debian: apt-get install git)",
+  git: "install git 2.32 or newer (Debian: apt-get install git)",
   ssh: "install an OpenSSH client (Debian: apt-get install openssh-client)",
   "ssh-keygen": "install an OpenSSH client (Debian: apt-get install openssh-client)",
   "qemu-system-x86_64": "install qemu (Debian: apt-get install --no-install-recommends qemu-system-x86)",

@@ -1,4 +1,5 @@
 /** Files: disposable directories, atomic replacement, random access. */
+import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -6,19 +7,25 @@ import {
   fsyncSync,
   mkdtempSync,
   openSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { DeployError, messageOf } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
 
 /** A directory of mode 0700 that is gone when it goes out of scope. */
 export function tempDir(prefix: string, parent: string = tmpdir()): Disposable & { readonly path: string } {
-  const dir = mkdtempSync(path.join(parent, `${prefix}-`));
+  let dir: string;
+  try {
+    dir = mkdtempSync(path.join(parent, `${prefix}-${machine()}-${process.pid}-`));
+  } catch (error) {
+    throw ioError(`cannot make a directory in ${parent}`, error);
+  }
   keepTrack(dir);
   return {
     path: dir,
@@ -27,6 +34,32 @@ export function tempDir(prefix: string, parent: string = tmpdir()): Disposable &
       loseTrack(dir);
     },
   };
+}
+
+/** Process ids mean something in one process namespace of one machine; a temporary directory may be shared by several. */
+function machine(): string {
+  let namespace = "";
+  try {
+    namespace = readlinkSync("/proc/self/ns/pid");
+  } catch {
+    // Not a Linux.
+  }
+  return createHash("sha256").update(`${hostname()}\0${namespace}`).digest("hex").slice(0, 8);
+}
+
+/** The id of the process that made a temporary directory of this name here; undefined for a name that is not ours. */
+export function ownerOf(name: string): number | undefined {
+  const [, where, pid] = /^unikernel-deploy-[a-z]+-([0-9a-f]{8})-([0-9]+)-[A-Za-z0-9]{6}$/.exec(name) ?? [];
+  return where === machine() ? Number(pid) : undefined;
+}
+
+/** Removes a file or a directory with all it holds; what cannot be removed stays. */
+export function removeTree(file: string): void {
+  try {
+    rmSync(file, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    // Somebody else's, or written to at this moment.
+  }
 }
 
 const temporaries = new Set<string>();
@@ -43,8 +76,7 @@ export function loseTrack(temporary: string): void {
 
 /** Removes every temporary file and directory that is still there; for the doors, when a signal ends the process. */
 export function removeTemporaries(): void {
-  for (const temporary of temporaries) rmSync(temporary, { recursive: true, force: true });
-  temporaries.clear();
+  for (const temporary of temporaries) removeTree(temporary);
 }
 
 /** Replaces `file` by `content` at once: written beside it, flushed, renamed, and the directory flushed. */

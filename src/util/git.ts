@@ -46,8 +46,11 @@ function lastLine(text: string): string {
   return text.trim().split("\n").at(-1) ?? "";
 }
 
-/** Variables of the caller's that would point git at another repository, index or helper. */
-const UNWANTED = /^(?:GIT_(?!SSL_|HTTP_|PROXY_|TRACE)|INPUT_|SSH_ASKPASS|ACTIONS_)/;
+/**
+ * Variables of the caller's that would point git at another repository, index or helper, make it print headers (all of
+ * GIT_TRACE), or are secrets for others.
+ */
+const UNWANTED = /^(?:GIT_(?!SSL_|HTTP_|PROXY_)|INPUT_|SSH_ASKPASS|ACTIONS_|UNIKERNEL_DEPLOY_TOKEN$)/;
 
 /** The caller's environment without what would change which repository git works on, and without prompts. */
 export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

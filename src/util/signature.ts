@@ -7,6 +7,7 @@ import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { exec } from "./exec.ts";
 import { tempDir } from "./files.ts";
+import { readPrivateKey, readPublicKey } from "./ssh-key.ts";
 
 /** Keeps signatures for other purposes from being replayed as ours. */
 const NAMESPACE = "unikernel-deploy";
@@ -14,20 +15,61 @@ const NAMESPACE = "unikernel-deploy";
 const ARMOR =
   /^-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/=]{1,70}\n-----END SSH SIGNATURE-----\n$/;
 
-/** Signs `text` with a private key (its text). Throws KEY_INVALID when ssh-keygen cannot use the key. */
-export async function signText(text: string, key: string): Promise<string> {
+/** Makes an SSH signature over exactly this text. */
+export type Signer = (text: string) => Promise<string>;
+
+/**
+ * Signs with a private key (its text), or with the private half that an ssh-agent (SSH_AUTH_SOCK) holds of a public key.
+ * Throws KEY_INVALID now, and not at the first signature, for a key that cannot sign.
+ */
+export async function openSigner(key: string, env: NodeJS.ProcessEnv): Promise<Signer> {
+  const publicKey = readPublicKey(key);
+  if (publicKey !== undefined && !env.SSH_AUTH_SOCK) {
+    throw new DeployError("KEY_INVALID", "the signing key (signing-key) is a public key, and there is no ssh-agent", {
+      hint: "give the private key, or start an ssh-agent that holds it and set SSH_AUTH_SOCK",
+    });
+  }
+  const text = publicKey ?? readPrivateKey(key, { what: "the signing key", input: "signing-key" });
+  const sign: Signer = (message) => signText(message, `${text.trim()}\n`, publicKey !== undefined, env);
+  await sign("Can this key sign?");
+  return sign;
+}
+
+async function signText(text: string, key: string, byAgent: boolean, env: NodeJS.ProcessEnv): Promise<string> {
   using directory = tempDir("unikernel-deploy-sign");
-  const keyFile = path.join(directory.path, "key");
+  const keyFile = path.join(directory.path, byAgent ? "key.pub" : "key");
   const file = path.join(directory.path, "text");
   writeFileSync(keyFile, key, { mode: 0o600 });
   writeFileSync(file, text, { mode: 0o600 });
-  const result = await exec(["ssh-keygen", "-q", "-Y", "sign", "-f", keyFile, "-n", NAMESPACE, file], { input: "" });
-  if (result.code !== 0) {
-    throw new DeployError("KEY_INVALID", `the signing key cannot sign: ${result.stderr.trim().split("\n")[0] ?? ""}`, {
-      hint: "give a private ed25519 key without a passphrase (ssh-keygen -t ed25519 -N '')",
+  // Nothing may ask on a terminal or a screen, and nothing needs to know our inputs.
+  const quiet = { PATH: env.PATH, HOME: env.HOME, LC_ALL: "C", SSH_ASKPASS_REQUIRE: "never" };
+  const agent = byAgent ? { SSH_AUTH_SOCK: env.SSH_AUTH_SOCK } : {};
+  const options = { env: { ...quiet, ...agent }, input: "" };
+  const result = await exec(["ssh-keygen", "-q", "-Y", "sign", "-f", keyFile, "-n", NAMESPACE, file], options);
+  if (result.code !== 0) throw cannotSign(result.stderr, byAgent);
+  const signature = `${file}.sig`;
+  const check = ["ssh-keygen", "-q", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", signature] as const;
+  const checked = await exec(check, { ...options, input: text });
+  if (checked.code !== 0) throw cannotSign(checked.stderr || checked.stdout.toString("utf8"), byAgent);
+  return readFileSync(signature, "utf8");
+}
+
+function cannotSign(said: string, byAgent: boolean): DeployError {
+  if (/(?:unknown|illegal|invalid) option|^usage:/im.test(said)) {
+    return new DeployError("PROGRAM_MISSING", "ssh-keygen here cannot sign: OpenSSH 8.1 or newer is needed", {
+      hint: "install a newer OpenSSH client, or deploy without signing-key",
     });
   }
-  return readFileSync(`${file}.sig`, "utf8");
+  const why =
+    said
+      .trim()
+      .split("\n")[0]
+      ?.replaceAll(/\S*unikernel-deploy-sign\S*/g, "the key") ?? "";
+  return new DeployError("KEY_INVALID", `the signing key (signing-key) cannot sign: ${why}`, {
+    hint: byAgent
+      ? "does the ssh-agent hold its private half? ssh-add -L lists what it holds"
+      : "give a private ed25519 key without a passphrase (ssh-keygen -t ed25519 -N '')",
+  });
 }
 
 export interface SignaturePolicy {

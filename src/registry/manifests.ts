@@ -51,6 +51,20 @@ export async function readManifest(transport: Transport, reference: string): Pro
   return { digest, mediaType, bytes: answer.bytes };
 }
 
+/** What the registry says that the digest is; undefined where there is no such tag, or it does not say. */
+export async function resolveTag(transport: Transport, tag: string): Promise<string | undefined> {
+  const { status, headers } = await transport.ask({
+    method: "HEAD",
+    at: `manifests/${checkedReference(tag)}`,
+    headers: { accept: ACCEPTED },
+    purpose: `manifest ${tag}`,
+    kind: "pull",
+    expect: [200, 404],
+  });
+  const digest = headers.get("docker-content-digest") ?? "";
+  return status === 200 && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined;
+}
+
 /** Stores a manifest under a tag or its digest, and returns the digest. The answer's headers say more. */
 export async function putManifest(
   transport: Transport,

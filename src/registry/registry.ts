@@ -5,7 +5,7 @@
 import type { Log } from "../util/log.ts";
 import { type Credentials, parseAddress } from "./address.ts";
 import { type BlobName, type BlobSource, hasBlob, putBlob, readBlob } from "./blobs.ts";
-import { deleteManifest, listTags, putManifest, readManifest, type StoredManifest } from "./manifests.ts";
+import { deleteManifest, listTags, putManifest, readManifest, resolveTag, type StoredManifest } from "./manifests.ts";
 import { attachReferrer, type Descriptor, listReferrers } from "./referrers.ts";
 import { openTransport } from "./transport.ts";
 
@@ -38,6 +38,11 @@ export interface Registry {
   readBlob(blob: BlobName): AsyncIterable<Uint8Array>;
   /** By tag or digest; undefined where there is none. At most 4 MiB. The digest is computed here. */
   readManifest(reference: string): Promise<StoredManifest | undefined>;
+  /**
+   * The digest of the manifest that a tag names, by the registry's word alone; undefined where it does not say. Costs no
+   * bytes, and no place in the limits of registries that count pulls.
+   */
+  resolve(tag: string): Promise<string | undefined>;
   /** Under a tag or its digest; returns the digest. */
   putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<string>;
   /** By tag or digest; false where there is none. Throws PUSH_REJECTED where the registry allows no deletion. */
@@ -62,6 +67,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     putBlob: (blob) => putBlob(transport, blob),
     readBlob: (blob) => readBlob(transport, blob),
     readManifest: (reference) => readManifest(transport, reference),
+    resolve: (tag) => resolveTag(transport, tag),
     putManifest: async (reference, bytes, mediaType) =>
       (await putManifest(transport, reference, bytes, mediaType)).digest,
     deleteManifest: (reference) => deleteManifest(transport, reference),

@@ -1,41 +1,69 @@
 /**
- * Benchmarks a user can run: `npm run bench -- image|start|inspect [SITE...] [--peer TEXT]... [--runs N] [--json]`. Prints
- * medians and the ratios of ours to each peer (only those with TEXT in their names, where given), from the same run.
+ * Benchmarks a user can run; `npm run bench -- --help` names them. Prints medians and the ratios of ours to each peer (only
+ * those with TEXT in their names, where given), from the same run.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { type DeployResult, deployBench } from "./deploy.ts";
+import { deployTargets, renderDeploy } from "./deploy-report.ts";
+import { hostBench } from "./host.ts";
 import { type Measured, measure } from "./measure.ts";
-import { CACHE, SITES, siteNamed } from "./sites.ts";
+import { CACHE, DOCUMENTATION, SITES, siteNamed } from "./sites.ts";
 import { type Comparison, imageComparisons, inspectComparison, startComparison } from "./subjects.ts";
+
+const USAGE = `usage: npm run bench -- image|start|inspect [SITE...] [--peer TEXT]... [--runs N] [--json]
+       npm run bench -- deploy|host [SITE...] [--history 1,200] [--peer-runs N] [--peer TEXT]... [--runs N] [--json]
+
+image    making a volume's image and its digest
+start    how long the program takes until it does what it was asked for
+inspect  reading an image that somebody else made
+deploy   bringing one changed page to the branch, beside what others do (installed from npm into the cache)
+host     bringing one changed page from the branch to the host
+
+sites: ${SITES.join(", ")}; for deploy and host also a directory
+--runs N       how often each is measured (default: 7)
+--peer-runs N  how often peers are that take their time (default: 3)
+--history LIST how many commits the branch has before (default: 1,200)
+--peer TEXT    only peers with this in their names
+--json         one JSON document
+`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: "string", default: "7" },
+    "peer-runs": { type: "string", default: "3" },
+    history: { type: "string", default: "1,200" },
     peer: { type: "string", multiple: true, default: [""] },
     json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
 const [bench, ...named] = positionals;
 const runs = Number(values.runs);
+const peerRuns = Number(values["peer-runs"]);
+const histories = values.history.split(",").map(Number);
+const BENCHES = ["image", "start", "inspect", "deploy", "host"];
 
 interface Result {
   readonly title: string;
   readonly subjects: readonly Measured[];
 }
 
-function main(): void {
-  if (bench === undefined || !["image", "start", "inspect"].includes(bench) || !Number.isInteger(runs) || runs < 1) {
-    process.stderr.write("npm run bench -- image|start|inspect [SITE...] [--peer TEXT]... [--runs N] [--json]\n");
-    process.stderr.write(`sites: ${SITES.join(", ")}\n`);
+async function main(): Promise<void> {
+  if (values.help) return void process.stdout.write(USAGE);
+  const isWrong = [runs, peerRuns, ...histories].some((number) => !Number.isInteger(number) || number < 1);
+  if (bench === undefined || !BENCHES.includes(bench) || isWrong) {
+    process.stderr.write(USAGE);
     process.exitCode = 2;
     return;
   }
   const machine = describeMachine();
   if (!values.json) process.stdout.write(`${renderMachine(machine)}\n`);
+  if (bench === "deploy" || bench === "host") return deployOrHost(bench, machine);
   const results: Result[] = [];
   const out = bench === "start" ? undefined : mkdtempSync(path.join(siteDirectory(), "out-"));
   try {
@@ -54,6 +82,19 @@ function main(): void {
     if (out !== undefined) rmSync(out, { recursive: true, force: true });
   }
   if (values.json) process.stdout.write(`${JSON.stringify({ machine, runs, results }, null, 2)}\n`);
+}
+
+async function deployOrHost(which: "deploy" | "host", machine: object): Promise<void> {
+  const options = { sites: named.length > 0 ? named : DOCUMENTATION, runs, peerRuns, histories, peers: values.peer };
+  const results: DeployResult[] = [];
+  for await (const result of (which === "deploy" ? deployBench : hostBench)({ ...options, onProgress: progress })) {
+    progress("");
+    results.push(result);
+    if (!values.json) process.stdout.write(`\n${renderDeploy(which, result)}\n`);
+  }
+  const targets = which === "deploy" ? deployTargets(results) : [];
+  if (values.json) process.stdout.write(`${JSON.stringify({ machine, results, targets }, null, 2)}\n`);
+  else if (targets.length > 0) process.stdout.write(`\n${targets.join("\n")}\n`);
 }
 
 function progress(what: string): void {
@@ -83,9 +124,13 @@ function describeMachine() {
     date: new Date().toISOString().slice(0, 10),
     command: `npm run bench -- ${process.argv.slice(2).join(" ")}`,
     processors: `${cpus().length} x ${cpu?.model.trim() ?? "unknown"}`,
+    load: loadavg()
+      .map((load) => load.toFixed(1))
+      .join(" "),
     memory: `${Math.round(totalmem() / 1024 ** 3)} GiB`,
     system: `Linux ${release()}`,
     node: process.version,
+    git: version("git"),
     tar: version("tar"),
     sha256sum: version("sha256sum"),
   };
@@ -114,4 +159,4 @@ function renderTable(title: string, subjects: readonly Measured[]): string {
   return [`### ${title}`, "", head, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |", ...lines].join("\n");
 }
 
-main();
+await main();

@@ -19,7 +19,9 @@ const MADE: Readonly<Record<string, (directory: string) => void>> = {
   "large-files": largeFiles,
 };
 
-export const SITES = [...Object.keys(PACKAGES), ...Object.keys(MADE)];
+/** Sites as there are. */
+export const DOCUMENTATION = Object.keys(PACKAGES);
+export const SITES = [...DOCUMENTATION, ...Object.keys(MADE)];
 
 /** The directory of a site; fetched or made when it is not there. Throws where Debian's archive cannot be had. */
 export function siteNamed(name: string): string {

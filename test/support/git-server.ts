@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { text } from "node:stream/consumers";
@@ -49,6 +50,12 @@ export interface Totals {
   readonly bytesOut: number;
 }
 
+/** Bytes on the wire since the start or the last `reset`, those of the HTTP headers among them. */
+export interface Traffic {
+  readonly sent: number;
+  readonly received: number;
+}
+
 /** What `gitServer` is given. */
 export interface GitServerOptions {
   /** The password that is accepted, with any user name. */
@@ -56,6 +63,8 @@ export interface GitServerOptions {
   /** Whether a fetch needs no token, as for a public repository. */
   readonly anonymousRead?: boolean;
   readonly fault?: FaultHook;
+  /** Where the repositories are; a directory of its own if absent. */
+  readonly root?: string;
 }
 
 /** A running server. */
@@ -73,6 +82,8 @@ export interface GitServer extends AsyncDisposable {
   /** The URL of a repository; with a user name, one that carries the token as well. */
   repositoryUrl(name: string, user?: string): string;
   totals(): Totals;
+  /** As the client sees it: `sent` is what came from it. */
+  traffic(): Traffic;
   /** Forget the requests seen so far. */
   reset(): void;
 }
@@ -82,22 +93,25 @@ type Recorded = { -readonly [Key in keyof GitRequest]: GitRequest[Key] };
 /** Start a server: `await using server = await gitServer({ token: "secret" })`. */
 export async function gitServer(options: GitServerOptions): Promise<GitServer> {
   const directory = await tempDir("git-server");
+  const root = options.root ?? directory.path;
   const requests: Recorded[] = [];
+  const sockets = new Set<Socket>();
   const loopback = await serve(async (request, response) => {
     const record = recordOf(request, options.token);
     requests.push(record);
+    sockets.add(request.socket);
     const fault = server.fault?.(record);
     const needsToken = record.service === "git-receive-pack" || options.anonymousRead !== true;
     if (fault && "status" in fault) answer(response, record, fault.status, fault.headers);
     else if (needsToken && !record.authorized) answer(response, record, 401, CHALLENGE);
-    else await runBackend({ request, response, record, fault, root: directory.path });
+    else await runBackend({ request, response, record, fault, root });
   });
   const server: GitServer = {
     url: loopback.url,
-    root: directory.path,
+    root,
     requests,
     fault: options.fault,
-    createRepository: (name, repository) => createBareRepository(directory.path, name, repository),
+    createRepository: (name, repository) => createBareRepository(root, name, repository),
     repositoryUrl(name, user) {
       const url = new URL(`/${name}.git`, loopback.url);
       if (user !== undefined) Object.assign(url, { username: user, password: options.token });
@@ -108,7 +122,15 @@ export async function gitServer(options: GitServerOptions): Promise<GitServer> {
       bytesIn: requests.reduce((sum, { bytesIn }) => sum + bytesIn, 0),
       bytesOut: requests.reduce((sum, { bytesOut }) => sum + bytesOut, 0),
     }),
-    reset: () => void requests.splice(0),
+    traffic: () => ({
+      sent: [...sockets].reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      received: [...sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+    }),
+    reset() {
+      requests.splice(0);
+      // A connection that is kept for the next request counts from its beginning: clients here do not keep theirs.
+      sockets.clear();
+    },
     async [Symbol.asyncDispose]() {
       await loopback[Symbol.asyncDispose]();
       await directory[Symbol.asyncDispose]();

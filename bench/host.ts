@@ -1,0 +1,134 @@
+/**
+ * What it costs a host to come to a release in which one page changed: ours with all that it verifies, and a `git pull` in a
+ * clone with a copy of what is served.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { gitEnvironment } from "../test/support/process.ts";
+import type { DeployBench, DeployResult } from "./deploy.ts";
+import { git, restore } from "./deploy-history.ts";
+import { measureSubjects, REPOSITORY, type Server, startServer, type Subject } from "./deploy-run.ts";
+import { cli, createSite, deploy, type Prepared } from "./deploy-site.ts";
+import { CACHE } from "./sites.ts";
+
+export async function* hostBench(bench: DeployBench): AsyncGenerator<DeployResult> {
+  const cache = path.join(CACHE, "deploy");
+  mkdirSync(cache, { recursive: true });
+  for (const site of bench.sites) {
+    using prepared = await createSite(cache, site, bench.histories, bench.onProgress);
+    const { name, directory } = prepared;
+    for (const history of bench.histories) {
+      using server = await startServer(path.join(directory, "server"), true);
+      const onRun = (what: string) => bench.onProgress(`${name}, history ${history}: ${what}`);
+      const subjects = [
+        ours(prepared, history, "image", server),
+        ours(prepared, history, "files", server),
+        parts(prepared, history, server),
+        pull(prepared, history, server),
+      ].filter(({ name: subject, kind }) => kind === "ours" || bench.peers.some((text) => subject.includes(text)));
+      yield { site: name, history, rows: await measureSubjects(server, subjects, { ...bench, directory, onRun }) };
+    }
+  }
+}
+
+/** A repository one deploy further, made from one that is not touched. */
+function further(prepared: Prepared, history: number, form: "image" | "files"): string {
+  const after = path.join(prepared.directory, `${form}-${history}-after.git`);
+  restore(prepared.repository(form, history), after);
+  deploy(prepared, after, prepared.release, form, path.join(prepared.directory, "after-cache"));
+  return after;
+}
+
+function ours(prepared: Prepared, history: number, form: "image" | "files", server: Server): Subject {
+  const serves = further(prepared, history, form);
+  const begun = path.join(prepared.directory, `host-${form}-${history}`);
+  mkdirSync(begun);
+  const url = `${server.url}/${REPOSITORY}.git`;
+  writeFileSync(path.join(begun, "host.yml"), `name: www\nrepository: ${url}\ntarget: hvt\nstate: state\n`);
+  const sync = ["host", "sync", "--config", "host.yml"];
+  restore(prepared.repository(form, history), server.repository);
+  cli(begun, sync);
+  return {
+    name: `unikernel-deploy host sync, layout ${form}`,
+    kind: "ours",
+    serves,
+    prepare: (directory) => copy(begun, directory),
+    command: (directory) => ({
+      argv: [process.execPath, prepared.cli, ...sync, "--quiet"],
+      env: gitEnvironment({ TMPDIR: directory }),
+    }),
+    verify(_, directory) {
+      const image = readFileSync(path.join(directory, "state/current/volumes/data.img"));
+      if (!image.includes(prepared.content)) throw new Error("the host has not the page that was changed");
+    },
+  };
+}
+
+/** As a host without Node does it: the clone of the deployment repository, its sums, and the parts put together. */
+function parts(prepared: Prepared, history: number, server: Server): Subject {
+  const put = `if test -d volumes/data.img.parts; then cat volumes/data.img.parts/*; else cat volumes/data.img; fi`;
+  return puller(prepared, server, {
+    name: "git pull, sha256sum -c, cat parts",
+    before: prepared.repository("image", history),
+    serves: path.join(prepared.directory, `image-${history}-after.git`),
+    copy: `sha256sum --quiet -c SHA256SUMS && ${put} > ../served.img`,
+    served: "served.img",
+  });
+}
+
+/** As a web server's host does it. */
+function pull(prepared: Prepared, history: number, server: Server): Subject {
+  const before = prepared.repository("site", history);
+  const serves = path.join(prepared.directory, `site-${history}-after.git`);
+  restore(before, serves);
+  const tree = [`--git-dir=${serves}`, `--work-tree=${prepared.changed}`, "-c", "core.bare=false"];
+  git(prepared.changed, [...tree, "add", "--all", "--force", "."]);
+  git(prepared.changed, [...tree, "commit", "--quiet", "--message=A change"]);
+  return puller(prepared, server, {
+    name: "git pull, cp -R of the site",
+    before,
+    serves,
+    copy: "mkdir ../served && cp -R . ../served && rm -rf ../served/.git",
+    served: path.join("served", prepared.page),
+  });
+}
+
+interface Puller {
+  readonly name: string;
+  readonly before: string;
+  readonly serves: string;
+  /** Shell, run in the clone. */
+  readonly copy: string;
+  readonly served: string;
+}
+
+function puller(prepared: Prepared, server: Server, { name, before, serves, copy: copying, served }: Puller): Subject {
+  const begun = path.join(prepared.directory, `pull-${path.basename(before)}`);
+  mkdirSync(begun);
+  restore(before, server.repository);
+  git(begun, ["clone", "--quiet", `${server.url}/${REPOSITORY}.git`, "clone"]);
+  return {
+    name,
+    kind: "peer",
+    serves,
+    prepare(directory) {
+      copy(begun, directory);
+      // git knows its files by their inodes: without this it would read them all.
+      git(path.join(directory, "clone"), ["update-index", "--refresh"]);
+    },
+    command: () => ({
+      argv: ["sh", "-c", `set -e; cd clone; git pull --quiet --ff-only; ${copying}`],
+      env: gitEnvironment(),
+    }),
+    verify(_, directory) {
+      const bytes = readFileSync(path.join(directory, served));
+      if (!bytes.includes(prepared.content)) throw new Error("the host has not the page that was changed");
+    },
+  };
+}
+
+function copy(from: string, to: string): void {
+  const ran = spawnSync("cp", ["-a", `${from}/.`, to]);
+  if (ran.status !== 0) throw new Error(String(ran.stderr));
+}

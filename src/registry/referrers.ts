@@ -2,6 +2,7 @@
  * What refers to a manifest: signatures, lists of parts. Asked of the registry's referrers API, else kept by us in an index
  * under a tag made of the digest (distribution-spec, "Referrers Tag Schema").
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { DeployError } from "../errors.ts";
 import { sha256 } from "../util/digest.ts";
@@ -34,8 +35,13 @@ export async function listReferrers(
   return artifactType === undefined ? all : all.filter((descriptor) => descriptor.artifactType === artifactType);
 }
 
-/** Another writer's entry can be lost between our reading and our writing; this often we look after it. */
+/** How often we write before we say that it cannot be done. */
 const MAX_ROUNDS = 10;
+/**
+ * A tag cannot be replaced on condition. Whoever had read the index before we wrote it may still be writing it without our
+ * entry, so that it has to be there a while later too (milliseconds).
+ */
+const SETTLED_AFTER = 1000;
 
 /** Stores a manifest that names `subject`, by its digest, and makes it be found. */
 export async function attachReferrer(transport: Transport, bytes: Buffer, subject: string): Promise<string> {
@@ -59,12 +65,20 @@ export async function attachReferrer(transport: Transport, bytes: Buffer, subjec
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(own.annotations ? { annotations: own.annotations } : {}),
   };
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+  let settled = false;
+  for (let written = 0; written <= MAX_ROUNDS; ) {
     const listed = await listTagged(transport, subject);
-    if (listed.some((entry) => isDeepStrictEqual(entry, descriptor))) return digest;
+    const isListed = listed.some((entry) => isDeepStrictEqual(entry, descriptor));
+    if (isListed && (written === 0 || settled)) return digest;
+    settled = isListed;
+    if (isListed) {
+      await sleep(SETTLED_AFTER);
+      continue;
+    }
     const manifests = [...listed.filter((entry) => entry.digest !== digest), descriptor];
     const index = { schemaVersion: 2, mediaType: IMAGE_INDEX, manifests };
     await putManifest(transport, tagOf(subject), Buffer.from(JSON.stringify(index)), IMAGE_INDEX);
+    written++;
   }
   throw new DeployError("PUSH_REJECTED", `${transport.address.text}: ${tagOf(subject)} loses what is written to it`, {
     hint: "is something else attaching to this release all the time? Run again when it has stopped",

@@ -69,14 +69,21 @@ export async function arrange(release: Release, options: ArrangeOptions): Promis
   const sums = textFile("SHA256SUMS", sha256Sums(draft));
   const launch = launchFiles(draft).map(({ path: name, text }) => textFile(name, text));
   const described = [sums, ...launch];
-  const manifest = placeSequence(
-    { ...draft, files: described.map(({ path: name, content }) => ({ path: name, sha256: sha256(content.bytes) })) },
-    options.sequence,
-  );
-  const text = encodeManifest(manifest);
-  const signature = options.sign ? [textFile("manifest.json.sig", await options.sign(text))] : [];
+  const named = described.map(({ path: name, content }) => ({ path: name, sha256: sha256(content.bytes) }));
   const volumes = [...stored.values()].flatMap(({ files }) => files);
-  return { manifest, files: [textFile("manifest.json", text), ...signature, ...described, ...kernels, ...volumes] };
+  const contents = { manifest: { ...draft, files: named }, files: [...described, ...kernels, ...volumes] };
+  return renumber(contents, options.sequence, options.sign);
+}
+
+const MANIFEST_FILES = new Set(["manifest.json", "manifest.json.sig"]);
+
+/** The same under another number: only the manifest and its signature differ. */
+export async function renumber(contents: Contents, sequence: number, sign: ArrangeOptions["sign"]): Promise<Contents> {
+  const manifest = placeSequence(contents.manifest, sequence);
+  const text = encodeManifest(manifest);
+  const signature = sign ? [textFile("manifest.json.sig", await sign(text))] : [];
+  const others = contents.files.filter(({ path: at }) => !MANIFEST_FILES.has(at));
+  return { manifest, files: [textFile("manifest.json", text), ...signature, ...others] };
 }
 
 /** How a volume is stored is decided here, whatever the release that was given says. */

@@ -22,19 +22,21 @@ import {
   refuseSource,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
+import { openMemory } from "./memory.ts";
+import { parcelPrefix, pushParcels, refuseTooLarge, removals, removeParcels, splitPush } from "./parcels.ts";
 import { prune } from "./prune.ts";
+import { openSession, type Session } from "./session.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
-import { packObjects } from "./wire/objects.ts";
-import { receivePack, speaksWire } from "./wire/receive-pack.ts";
+import { WireRefusal } from "./wire/transport.ts";
 import { volumeDeltas } from "./wire/volume-deltas.ts";
 import {
-  openWorkRepository,
+  commitText,
   type PushResult,
   type Refs,
   type RefUpdate,
   type Tip,
   wholeLine,
-  type WorkRepository,
+  type Workbench,
 } from "./work-repository.ts";
 
 export interface GitDestinationOptions {
@@ -44,6 +46,8 @@ export interface GitDestinationOptions {
   readonly path: string;
   /** Keep only this many deployments of the branch; all where absent. */
   readonly history?: number | undefined;
+  /** A directory for what the next deploy need not ask for again; nothing is kept where absent. */
+  readonly cache?: string | undefined;
   readonly log: Log;
   /** A number from 0 to 1, for waiting times that two losers of a race do not share. */
   readonly random: () => number;
@@ -53,29 +57,39 @@ export interface GitDestinationOptions {
 const MAX_ATTEMPTS = 20;
 
 export function gitDestination(options: GitDestinationOptions): Destination {
-  const place = { url: options.access.url, path: options.path };
+  const { access, branch, path } = options;
+  const place = { url: access.url, path };
+  const session = openSession(access, openMemory(options.cache, { ...place, branch }));
   return {
-    async deployed() {
-      using work = await openWorkRepository(options.access);
-      const branch = `refs/heads/${options.branch}`;
-      const commit = (await work.refs([branch])).get(branch);
-      return commit === undefined ? undefined : readDeployed(work, await work.fetchTip(commit), place);
-    },
+    deployed: () =>
+      session.work("read", async (work) => {
+        const name = `refs/heads/${branch}`;
+        const commit = (await work.refs([name])).get(name);
+        return commit === undefined ? undefined : readDeployed(work, await work.fetchTip(commit), place);
+      }),
     async publish(release, publishing) {
-      using work = await openWorkRepository(options.access);
-      for (let attempt = 1; ; attempt++) {
-        const published = await attemptPublish({ work, release, place, options, publishing });
-        if (published) return published.outcome === "deployed" ? shorten(published, options) : published;
-        if (attempt === MAX_ATTEMPTS) {
-          throw new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
-            hint: "is something else pushing to this branch all the time? Run again when it has stopped",
-          });
-        }
-        options.log.info(`another push landed first; trying again (${attempt})`);
-        await sleep(options.random() * Math.min(5000, 100 * 2 ** attempt));
-      }
+      const published = await session.work("push", (work) =>
+        publishUntilFirst({ work, session, release, place, options, publishing }),
+      );
+      return published.outcome === "deployed" ? shorten(published, options) : published;
     },
   };
+}
+
+/** Tries until no other push lands first. */
+async function publishUntilFirst(attempt: Attempt): Promise<Published> {
+  const { log, random } = attempt.options;
+  for (let tries = 1; ; tries++) {
+    const published = await attemptPublish(attempt);
+    if (published) return published;
+    if (tries === MAX_ATTEMPTS) {
+      throw new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
+        hint: "is something else pushing to this branch all the time? Run again when it has stopped",
+      });
+    }
+    log.info(`another push landed first; trying again (${tries})`);
+    await sleep(random() * Math.min(5000, 100 * 2 ** tries));
+  }
 }
 
 /** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
@@ -92,7 +106,8 @@ async function shorten(published: Published, options: GitDestinationOptions): Pr
 }
 
 interface Attempt {
-  readonly work: WorkRepository;
+  readonly work: Workbench;
+  readonly session: Session;
   readonly release: Release;
   readonly place: Place;
   readonly options: GitDestinationOptions;
@@ -101,15 +116,17 @@ interface Attempt {
 
 /** One try at the branch as it is now; undefined when it moved meanwhile. */
 async function attemptPublish(attempt: Attempt): Promise<Published | undefined> {
-  const { work, release, place, options, publishing } = attempt;
-  const names = refNames(release, options.branch);
-  const refs = await work.refs([names.branch, names.tag, ...names.volumes]);
+  const { work, session, release, place, options, publishing } = attempt;
+  const names = refNames(release, options);
+  const refs = await work.refs([names.branch, names.tag, ...names.volumes, names.parcels]);
   const tip = await fetchTip(work, refs.get(names.branch));
   const current = tip && (await readDeployed(work, tip, place));
+  if (!current) refuseTooMuch(work, releaseSize(release));
   refuseOtherSite(release.manifest.name, current, place);
   if (!current) await refuseSource(release.manifest, tip, place, publishing);
   const tag = names.tag.slice("refs/tags/".length);
   const earlier = await earlierOutcome(attempt, names.tag, refs, current);
+  if (earlier && tip) session.remember([tip.commit], prefixOf(place));
   if (earlier) return { ...earlier, tag, changed: 0, removed: 0, bytes: 0, sent: undefined };
 
   const prefix = prefixOf(place);
@@ -145,12 +162,33 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
     ...volumes.updates,
   ];
   const blobs = [...change.newBlobs, ...volumes.newBlobs];
-  const push = await pushAll(attempt, { refs, tip, current, manifest, updates, blobs });
-  return push.kind === "raced" ? undefined : { ...planned, outcome: "deployed", revision: commit, sent: push.sent };
+  const push = await pushAll(attempt, {
+    parcels: parcelsAmong(refs, names.parcels),
+    tip,
+    current,
+    manifest,
+    updates,
+    blobs,
+  });
+  if (push.kind === "raced") return undefined;
+  session.deployed({
+    tip,
+    tree,
+    commit,
+    text: commitText({ tree, parent: tip?.commit, message, time: volumes.time }),
+    ...change,
+    volumes: [...volumes.commits.values()].map((volume) => volume.commit),
+    prefix,
+  });
+  return { ...planned, outcome: "deployed", revision: commit, sent: push.sent };
 }
 
-interface Parcel {
-  readonly refs: Refs;
+const parcelsAmong = (refs: Refs, prefix: string): Refs =>
+  new Map([...refs].filter(([name]) => name.startsWith(prefix)));
+
+interface Shipment {
+  /** Left-overs of a large deploy that was interrupted. */
+  readonly parcels: Refs;
   readonly tip: Tip | undefined;
   readonly current: ReleaseManifest | undefined;
   readonly manifest: ReleaseManifest;
@@ -158,34 +196,58 @@ interface Parcel {
   readonly blobs: readonly RepositoryFile[];
 }
 
-/** Over the wire ourselves where that is cheaper and the server takes it, else with git. */
-async function pushAll({ work, release, place, options }: Attempt, parcel: Parcel): Promise<PushResult> {
-  const { tip, current, manifest, updates, blobs, refs } = parcel;
-  const { log, access } = options;
-  if (tip && current && speaksWire(access)) {
-    log.progress(`sending ${count(blobs.length, "new file")}`);
-    const what = { volumes: release.volumes, blobs, prefix: prefixOf(place) };
-    const deltas = await volumeDeltas(work, { tip, current, manifest, ...what });
-    const objects = await packObjects(work, { updates, tip: tip.commit, without: [...refs.values()], blobs, deltas });
-    const result = await receivePack(access.url, access.authorization, updates, objects);
-    if (result.kind === "pushed") return { kind: "pushed", sent: formatSize(result.bytes) };
-    if (result.kind === "raced") return result;
-    log.info(`the server did not take the push as it was (${result.reason}); git pushes it instead`);
-  }
-  log.progress(`packing ${count(blobs.length, "new file")}`);
-  await work.writeBlobs(blobs);
-  return work.push(updates, { deltas: tip !== undefined, onProgress: lastLineTo(log) });
+const releaseSize = ({ kernels, volumes }: Release) =>
+  [...kernels, ...volumes].reduce((sum, { size }) => sum + size, 0);
+
+/** Throws WireRefusal where git does it with fewer bytes: it finds what new files have in common. */
+function refuseTooMuch(work: Workbench, bytes: number): void {
+  if (bytes > work.wholeFiles) throw new WireRefusal("much that is new");
 }
 
-function refNames({ manifest, volumes }: Release, branch: string) {
+/** In one push where a forge takes that, else in several of which the last one counts. */
+async function pushAll({ work, release, place, options }: Attempt, shipment: Shipment): Promise<PushResult> {
+  const { tip, current, manifest, updates, blobs } = shipment;
+  const { log, branch, path } = options;
+  refuseTooLarge(blobs);
+  log.progress(`packing ${count(blobs.length, "new file")}`);
+  const deltas =
+    tip && current
+      ? await volumeDeltas(work, { tip, current, manifest, volumes: release.volumes, blobs, prefix: prefixOf(place) })
+      : new Map<string, never>();
+  const onProgress = lastLineTo(log);
+  const whole = blobs.filter(({ id }) => !deltas.has(id));
+  refuseTooMuch(
+    work,
+    whole.reduce((sum, { content }) => sum + contentSize(content), 0),
+  );
+  const ahead = splitPush(whole);
+  const gone = new Set(ahead.flat());
+  const prefix = parcelPrefix(branch, path);
+  const parcels =
+    ahead.length === 0
+      ? shipment.parcels
+      : await pushParcels(work, ahead, { prefix, refs: shipment.parcels, onProgress });
+  const last = { blobs: blobs.filter((blob) => !gone.has(blob)), deltas, resembling: tip !== undefined, onProgress };
+  try {
+    return await work.push([...updates, ...removals(parcels)], last);
+  } catch (error) {
+    if (error instanceof WireRefusal)
+      log.info(`the server did not take the push as it was (${error.message}); git pushes it instead`);
+    else if (ahead.length > 0) await removeParcels(work, parcels);
+    throw error;
+  }
+}
+
+function refNames({ manifest, volumes }: Release, { branch, path }: GitDestinationOptions) {
   return {
+    parcels: parcelPrefix(branch, path),
     branch: `refs/heads/${branch}`,
     tag: `refs/tags/source/${manifest.name}/${manifest.source.commit}`,
     volumes: volumes.filter(({ format }) => format.name === "git").map(({ name }) => volumeRef(manifest.name, name)),
   };
 }
 
-const fetchTip = async (work: WorkRepository, commit: string | undefined): Promise<Tip | undefined> =>
+const fetchTip = async (work: Workbench, commit: string | undefined): Promise<Tip | undefined> =>
   commit === undefined ? undefined : work.fetchTip(commit);
 
 /** git rewrites its progress line in place; the last one is the news. */

@@ -54,7 +54,12 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   const newTip = renamed.get(tip) as string;
   if (dryRun) return { kept, removedTags, tip: newTip, changed: true };
   const updates: RefUpdate[] = [{ name: branch, id: newTip, expected: tip }, ...moves];
-  const push = await work.push(updates, { deltas: false, onProgress: (text) => log.progress(text.trim()) });
+  const push = await work.push(updates, {
+    blobs: [],
+    deltas: new Map(),
+    resembling: false,
+    onProgress: (text) => log.progress(text.trim()),
+  });
   if (push.kind === "raced") {
     throw new DeployError("PUSH_REJECTED", `${options.branch} moved while its history was cut`, {
       hint: "nothing was changed; run again",

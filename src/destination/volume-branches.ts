@@ -8,7 +8,7 @@
 import type { Release } from "../release/release.ts";
 import { wholeTreeChanges } from "./changes.ts";
 import { contentSize, type RepositoryFile, siteFiles } from "./contents.ts";
-import type { RefUpdate, Refs, Tip, WorkRepository } from "./work-repository.ts";
+import type { RefUpdate, Refs, Tip, Workbench } from "./work-repository.ts";
 
 export interface VolumeCommit {
   readonly commit: string;
@@ -33,7 +33,7 @@ export const volumeRef = (site: string, volume: string) => `refs/heads/volume/${
 
 /** Makes a commit for each volume of format git whose files changed; an unchanged one keeps its commit. */
 export async function commitVolumes(
-  work: WorkRepository,
+  work: Workbench,
   release: Release,
   refs: Refs,
   now: number,

@@ -10,6 +10,7 @@ import type { Access } from "./access.ts";
 import { blobStream } from "./blob-stream.ts";
 import type { RepositoryFile } from "./contents.ts";
 import { explainGitFailure, isRace } from "./git-errors.ts";
+import type { PackObject } from "./wire/pack.ts";
 
 /** The branch as it is now. */
 export interface Tip {
@@ -23,12 +24,37 @@ export interface Tip {
 /** Object ids by full ref name, of those refs that exist. A tag's id is that of its tag object. */
 export type Refs = ReadonlyMap<string, string>;
 
-export interface WorkRepository extends Disposable {
-  /** Which of these full ref names exist, and where they point. */
+/** What publishing needs of a repository, whichever way it is reached. */
+export interface Workbench extends Disposable {
+  /** Bytes of whole files up to which it is the better way. */
+  readonly wholeFiles: number;
+  /** Which of these full ref names exist, and where they point; of a name that ends in a slash: all that begin with it. */
   refs(names: readonly string[]): Promise<Refs>;
   fetchTip(commit: string): Promise<Tip>;
-  /** Fetches what a ref points at, without files; the commit's id. */
+  /** Fetches what one of these refs points at, without files; the commit's id. */
   fetchCommit(ref: string): Promise<string>;
+  /** A file's content, or undefined where the commit has none at that path. */
+  readFile(commit: string, file: string): Promise<Buffer | undefined>;
+  /** The id of a tree: the tip's with these changes. */
+  writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string>;
+  commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string>;
+  tag(name: string, commit: string, message: string, time: number): Promise<string>;
+  /** Moves all these refs or none. */
+  push(updates: readonly RefUpdate[], parcel: Parcel): Promise<PushResult>;
+}
+
+/** The files of a push; commits, trees and tags were made before. */
+export interface Parcel {
+  /** Those that the server does not have. */
+  readonly blobs: readonly RepositoryFile[];
+  /** Those of them that can go as deltas, by id. */
+  readonly deltas: ReadonlyMap<string, PackObject>;
+  /** Whether the server has an older self of them, which a search for deltas finds. */
+  readonly resembling: boolean;
+  readonly onProgress: (line: string) => void;
+}
+
+export interface WorkRepository extends Workbench {
   /** Fetches the last `count` commits of a branch, without files; their ids, newest first. */
   fetchLine(tip: string, count: number): Promise<readonly string[]>;
   /**
@@ -41,27 +67,6 @@ export interface WorkRepository extends Disposable {
   /** The text of a commit or an annotated tag that was fetched. */
   readObject(id: string): Promise<string>;
   writeObject(type: "commit" | "tag", text: string): Promise<string>;
-  /** A file's content, or undefined where the commit has none at that path. */
-  readFile(commit: string, file: string): Promise<Buffer | undefined>;
-  /** Commits, trees and tags that these have and those have not, with their bytes. Files are not among them. */
-  newObjects(having: readonly string[], without: readonly string[]): Promise<readonly GitObject[]>;
-  /** The tree at a path of a commit that was fetched; undefined where there is none. */
-  readTree(commit: string, path: string): Promise<{ readonly id: string; readonly bytes: Buffer } | undefined>;
-  writeBlobs(files: readonly RepositoryFile[]): Promise<void>;
-  /** The id of a tree: the tip's with these changes. */
-  writeTree(tip: Tip | undefined, removed: readonly string[], added: readonly RepositoryFile[]): Promise<string>;
-  commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string>;
-  tag(name: string, commit: string, message: string, time: number): Promise<string>;
-  /** Moves all these refs or none. */
-  push(updates: readonly RefUpdate[], options: PushOptions): Promise<PushResult>;
-}
-
-export interface GitObject {
-  readonly id: string;
-  readonly type: "commit" | "tree" | "tag";
-  /** Of a tree: where in its commit it is, "" for the root. */
-  readonly path: string;
-  readonly bytes: Buffer;
 }
 
 export interface RefUpdate {
@@ -73,17 +78,11 @@ export interface RefUpdate {
   readonly expected: string | undefined;
 }
 
-export interface PushOptions {
-  /** Whether large files may be sent as deltas: worth it against the same file of the release before, and only then. */
-  readonly deltas: boolean;
-  readonly onProgress: (line: string) => void;
-}
-
 export type PushResult = { readonly kind: "pushed"; readonly sent: string | undefined } | { readonly kind: "raced" };
 
 /** Files above this are stored without a delta search against their neighbours, so that memory stays bounded. */
 const BIG_FILE = "8m";
-const IDENTITY = { name: "unikernel-deploy", email: "unikernel-deploy@deploy.invalid" };
+const IDENTITY = "unikernel-deploy <unikernel-deploy@deploy.invalid>";
 const ORIGIN = "origin";
 
 export async function openWorkRepository(access: Access): Promise<WorkRepository> {
@@ -119,6 +118,7 @@ export async function wholeLine(access: Access, tip: string): Promise<readonly s
 }
 
 class GitWork implements WorkRepository {
+  readonly wholeFiles = Number.POSITIVE_INFINITY;
   readonly #git: Git;
   readonly #url: string;
   readonly #remove: () => void;
@@ -134,7 +134,8 @@ class GitWork implements WorkRepository {
   }
 
   async refs(names: readonly string[]): Promise<Refs> {
-    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...names]);
+    const patterns = names.map((name) => (name.endsWith("/") ? `${name}*` : name));
+    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...patterns]);
     if (result.code !== 0) throw explainGitFailure("cannot read", this.#url, result.stderr);
     const refs = new Map<string, string>();
     for (const line of result.stdout.toString("utf8").split("\n")) {
@@ -200,39 +201,7 @@ class GitWork implements WorkRepository {
     return result.stdout;
   }
 
-  async newObjects(having: readonly string[], without: readonly string[]): Promise<readonly GitObject[]> {
-    const argv = ["rev-list", "--objects", "--missing=allow-any", ...having, "--not", ...without];
-    const paths = new Map<string, string>();
-    for (const line of (await this.#git.run(argv)).split("\n")) {
-      const space = line.indexOf(" ");
-      if (space < 0) paths.set(line, "");
-      else paths.set(line.slice(0, space), line.slice(space + 1));
-    }
-    const input = [...paths.keys()].map((id) => `${id}\n`);
-    const types = await this.#git.run(["cat-file", "--batch-check=%(objectname) %(objecttype)"], { input });
-    const objects = types.split("\n").flatMap((line) => {
-      const [id, type] = line.split(" ") as [string, string];
-      return type === "commit" || type === "tree" || type === "tag" ? [{ id, type } as const] : [];
-    });
-    const read = async ({ id, type }: Pick<GitObject, "id" | "type">): Promise<GitObject> => {
-      return { id, type, path: paths.get(id) ?? "", bytes: await this.#readBytes(type, id) };
-    };
-    return Promise.all(objects.map(read));
-  }
-
-  async readTree(commit: string, path: string): Promise<{ readonly id: string; readonly bytes: Buffer } | undefined> {
-    const found = await this.#git.try(["rev-parse", "--verify", "--quiet", `${commit}:${path}`]);
-    const id = found.stdout.toString("latin1").trim();
-    return found.code === 0 ? { id, bytes: await this.#readBytes("tree", id) } : undefined;
-  }
-
-  async #readBytes(type: string, id: string): Promise<Buffer> {
-    const { stdout, code } = await this.#git.try(["cat-file", type, id]);
-    if (code !== 0) throw new DeployError("PROGRAM_FAILED", `git cat-file ${type} ${id} failed`);
-    return stdout;
-  }
-
-  async writeBlobs(files: readonly RepositoryFile[]): Promise<void> {
+  async #writeBlobs(files: readonly RepositoryFile[]): Promise<void> {
     if (files.length === 0) return;
     const argv = ["fast-import", "--quiet", "--done", `--big-file-threshold=${BIG_FILE}`];
     const result = await this.#git.try(argv, { input: blobStream(files) });
@@ -256,22 +225,29 @@ class GitWork implements WorkRepository {
     return this.#git.run(["write-tree", "--missing-ok"], { env });
   }
 
+  /** A partial clone would fetch the old files that new ones resemble, only to send less. */
+  async #forgetPromise(): Promise<void> {
+    for (const key of [`remote.${ORIGIN}.promisor`, `remote.${ORIGIN}.partialclonefilter`, "extensions.partialclone"]) {
+      // One that is not set is an exit code, and as good.
+      await this.#git.try(["config", "--unset-all", key]);
+    }
+  }
+
   async commit(tree: string, parent: string | undefined, message: string, time: number): Promise<string> {
-    const parents = parent === undefined ? [] : ["-p", parent];
-    return this.#git.run(["commit-tree", tree, ...parents, "-F", "-"], { input: message, env: identity(time) });
+    return this.writeObject("commit", commitText({ tree, parent, message, time }));
   }
 
   async tag(name: string, commit: string, message: string, time: number): Promise<string> {
-    const tagger = `${IDENTITY.name} <${IDENTITY.email}> ${time} +0000`;
-    const text = `object ${commit}\ntype commit\ntag ${name}\ntagger ${tagger}\n\n${message}`;
-    return this.#git.run(["mktag"], { input: text });
+    return this.writeObject("tag", tagText({ name, commit, message, time }));
   }
 
-  async push(updates: readonly RefUpdate[], { deltas, onProgress }: PushOptions): Promise<PushResult> {
+  async push(updates: readonly RefUpdate[], { blobs, resembling, onProgress }: Parcel): Promise<PushResult> {
+    await this.#writeBlobs(blobs);
+    if (blobs.length > 0) await this.#forgetPromise();
     const leases = updates.map(({ name, expected }) => `--force-with-lease=${name}:${expected ?? ""}`);
     const refspecs = updates.map(({ name, id }) => `${id ?? ""}:${name}`);
     // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
-    const packing = ["-c", deltas ? "pack.window=1" : `core.bigFileThreshold=${BIG_FILE}`];
+    const packing = ["-c", resembling ? "pack.window=1" : `core.bigFileThreshold=${BIG_FILE}`];
     const verb = ["push", "--porcelain", "--progress", "--atomic"];
     const result = await this.#git.try([...packing, ...verb, ...leases, ORIGIN, ...refspecs], { onStderr: onProgress });
     if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
@@ -281,16 +257,22 @@ class GitWork implements WorkRepository {
   }
 }
 
-function identity(time: number): Record<string, string> {
-  const date = `@${time} +0000`;
-  return {
-    GIT_AUTHOR_NAME: IDENTITY.name,
-    GIT_AUTHOR_EMAIL: IDENTITY.email,
-    GIT_AUTHOR_DATE: date,
-    GIT_COMMITTER_NAME: IDENTITY.name,
-    GIT_COMMITTER_EMAIL: IDENTITY.email,
-    GIT_COMMITTER_DATE: date,
-  };
+/** An annotated tag of ours, as git stores it. */
+export function tagText(tag: { name: string; commit: string; message: string; time: number }): string {
+  const tagger = `${IDENTITY} ${tag.time} +0000`;
+  return `object ${tag.commit}\ntype commit\ntag ${tag.name}\ntagger ${tagger}\n\n${tag.message}`;
+}
+
+/** A commit of ours, as git stores it. */
+export function commitText(commit: {
+  tree: string;
+  parent: string | undefined;
+  message: string;
+  time: number;
+}): string {
+  const who = `${IDENTITY} ${commit.time} +0000`;
+  const parent = commit.parent === undefined ? "" : `parent ${commit.parent}\n`;
+  return `tree ${commit.tree}\n${parent}author ${who}\ncommitter ${who}\n\n${commit.message}`;
 }
 
 /** "5.21 KiB" out of git's "Writing objects: 100% (8/8), 5.21 KiB | 5.21 MiB/s, done." */

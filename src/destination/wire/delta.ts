@@ -1,4 +1,5 @@
 /** Git's delta encoding: a new object as copies out of an old one and bytes of its own (gitformat-pack, deltified). Pure. */
+import { WireRefusal } from "./transport.ts";
 
 /** A copy of old bytes, or new bytes. */
 export type DeltaStep =
@@ -51,27 +52,25 @@ function copyBytes(offset: number, length: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/** A delta for bytes that differ in one place, as a tree does when one file changes: its ends are copied. */
-export function trimDelta(base: Uint8Array, target: Uint8Array): Buffer {
-  const most = Math.min(base.length, target.length);
-  let head = 0;
-  while (head < most && base[head] === target[head]) head++;
-  let tail = 0;
-  while (tail < most - head && base[base.length - 1 - tail] === target[target.length - 1 - tail]) tail++;
-  return encodeDelta(base.length, target.length, [
-    { kind: "copy", offset: 0, length: head },
-    { kind: "insert", bytes: target.subarray(head, target.length - tail) },
-    { kind: "copy", offset: base.length - tail, length: tail },
-  ]);
+/** A piece of an object that stays whole: where it is, and its bytes as text. */
+interface Piece {
+  readonly text: string;
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** A delta for text of which whole lines come and go, as an index does. */
-export function lineDelta(base: Buffer, target: Buffer): Buffer {
+export const lineDelta = (base: Buffer, target: Buffer): Buffer => pieceDelta(base, target, linesOf);
+
+/** A delta for a tree of which entries come and go. Both must be trees. */
+export const treeDelta = (base: Buffer, target: Buffer): Buffer => pieceDelta(base, target, entriesOf);
+
+function pieceDelta(base: Buffer, target: Buffer, pieces: (bytes: Buffer) => Iterable<Piece>): Buffer {
   const places = new Map<string, number>();
-  for (const { line, offset } of linesOf(base)) places.set(line, offset);
+  for (const { text, offset } of pieces(base)) places.set(text, offset);
   const steps: DeltaStep[] = [];
-  for (const { line, offset, length } of linesOf(target)) {
-    const at = places.get(line);
+  for (const { text, offset, length } of pieces(target)) {
+    const at = places.get(text);
     const last = steps.at(-1);
     if (at === undefined) steps.push({ kind: "insert", bytes: target.subarray(offset, offset + length) });
     else if (last?.kind === "copy" && last.offset + last.length === at) {
@@ -81,11 +80,66 @@ export function lineDelta(base: Buffer, target: Buffer): Buffer {
   return encodeDelta(base.length, target.length, steps);
 }
 
-function* linesOf(text: Buffer): Generator<{ line: string; offset: number; length: number }> {
+function* linesOf(text: Buffer): Generator<Piece> {
   for (let offset = 0; offset < text.length; ) {
     const end = text.indexOf(0x0a, offset);
     const next = end < 0 ? text.length : end + 1;
-    yield { line: text.toString("latin1", offset, next), offset, length: next - offset };
+    yield { text: text.toString("latin1", offset, next), offset, length: next - offset };
     offset = next;
   }
 }
+
+/** Mode, space, name, zero, and twenty bytes of id. */
+function* entriesOf(tree: Buffer): Generator<Piece> {
+  for (let offset = 0; offset < tree.length; ) {
+    const next = tree.indexOf(0, offset) + 21;
+    yield { text: tree.toString("latin1", offset, next), offset, length: next - offset };
+    offset = next;
+  }
+}
+
+/** What a delta makes of its base. Throws WireRefusal for one that is not for this base; it is hostile. */
+export function applyDelta(base: Buffer, delta: Buffer): Buffer {
+  let at = 0;
+  const next = () => {
+    if (at >= delta.length) throw new WireRefusal("a delta that ends early");
+    return delta[at++] as number;
+  };
+  const size = () => {
+    let value = 0;
+    for (let scale = 1, byte = 0x80; byte & 0x80; scale *= 128) {
+      byte = next();
+      value += (byte & 0x7f) * scale;
+      if (value > MAX_RESULT) throw new WireRefusal("a delta that makes too much");
+    }
+    return value;
+  };
+  if (size() !== base.length) throw new WireRefusal("a delta for another base");
+  const target = Buffer.alloc(size());
+  let done = 0;
+  while (at < delta.length) {
+    const code = next();
+    let source = delta;
+    let offset = at;
+    let length = code;
+    if (code & 0x80) {
+      const fields = [0, 0];
+      for (let i = 0; i < 7; i++) {
+        if (code & (1 << i))
+          fields[i < 4 ? 0 : 1] = (fields[i < 4 ? 0 : 1] as number) + next() * 256 ** (i < 4 ? i : i - 4);
+      }
+      source = base;
+      offset = fields[0] as number;
+      length = fields[1] || 0x1_00_00;
+    } else at += length;
+    if (length === 0 || offset + length > source.length || done + length > target.length) {
+      throw new WireRefusal("a delta that leaves its bounds");
+    }
+    source.copy(target, done, offset, offset + length);
+    done += length;
+  }
+  if (done !== target.length) throw new WireRefusal("a delta that makes too little");
+  return target;
+}
+
+const MAX_RESULT = 64 * 1024 * 1024;

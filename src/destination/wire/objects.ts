@@ -1,29 +1,41 @@
-/** The objects of a push: what git made here (commits, trees, tags), and the files the server does not have. */
+/** The objects of a push: commits, trees and tags that were made here, and the files the server does not have. */
 import { chunks } from "../blob-stream.ts";
 import { contentSize, type RepositoryFile } from "../contents.ts";
-import type { GitObject, RefUpdate, WorkRepository } from "../work-repository.ts";
-import { trimDelta } from "./delta.ts";
+import { treeDelta } from "./delta.ts";
+import { type GitObject, headerField } from "./object.ts";
 import type { PackObject } from "./pack.ts";
+import { listTreeIds } from "./tree.ts";
 
-export interface PackInputs {
-  readonly updates: readonly RefUpdate[];
-  /** The branch's tip, whose trees the new ones resemble. */
-  readonly tip: string;
-  /** Objects the server has, with all they reach. */
-  readonly without: readonly string[];
-  readonly blobs: readonly RepositoryFile[];
-  /** Blobs that go as deltas, by id. */
-  readonly deltas: ReadonlyMap<string, PackObject>;
+/** An object that was made here; of a tree: the one that stood in its place, which the server has. */
+export interface MadeObject {
+  readonly object: GitObject;
+  readonly before?: { readonly id: string; readonly bytes: Buffer } | undefined;
 }
 
-export async function packObjects(work: WorkRepository, inputs: PackInputs): Promise<readonly PackObject[]> {
-  const { updates, without, blobs, deltas, tip } = inputs;
-  const having = updates.flatMap(({ id }) => id ?? []);
-  const objects = await work.newObjects(having, without);
-  const made = await Promise.all(objects.map((object) => madeObject(work, object, tip)));
+/** What was made here and is reached from these ids. */
+export function reachedObjects(made: ReadonlyMap<string, MadeObject>, from: readonly string[]): MadeObject[] {
+  const found = new Map<string, MadeObject>();
+  const visit = (id: string | undefined) => {
+    const item = id === undefined || found.has(id) ? undefined : made.get(id);
+    if (id === undefined || !item) return;
+    found.set(id, item);
+    const { object } = item;
+    if (object.type === "tag") visit(headerField(object, "object"));
+    if (object.type === "commit") for (const field of ["tree", "parent"]) visit(headerField(object, field));
+    if (object.type === "tree") for (const below of listTreeIds(object.bytes)) visit(below);
+  };
+  for (const id of from) visit(id);
+  return [...found.values()];
+}
+
+export function packObjects(
+  made: readonly MadeObject[],
+  blobs: readonly RepositoryFile[],
+  deltas: ReadonlyMap<string, PackObject>,
+): readonly PackObject[] {
   const files = new Map(blobs.map(({ id, content }) => [id, content]));
   return [
-    ...made,
+    ...made.map(madeObject),
     ...[...files].map(
       ([id, content]): PackObject =>
         deltas.get(id) ?? { type: "blob", size: contentSize(content), chunks: () => chunks(content) },
@@ -34,12 +46,10 @@ export async function packObjects(work: WorkRepository, inputs: PackInputs): Pro
 /** A tree with fewer bytes than this is not worth a delta. */
 const SMALL_TREE = 256;
 
-/** A tree as what changed of the tip's tree in the same place; everything else whole. */
-async function madeObject(work: WorkRepository, { type, path, bytes }: GitObject, tip: string): Promise<PackObject> {
+/** A tree as what changed of the one that stood in its place; everything else whole. */
+function madeObject({ object: { type, bytes }, before }: MadeObject): PackObject {
   const whole: PackObject = { type, size: bytes.length, chunks: () => [bytes] };
-  if (type !== "tree" || bytes.length < SMALL_TREE) return whole;
-  const old = await work.readTree(tip, path);
-  if (!old) return whole;
-  const delta = trimDelta(old.bytes, bytes);
-  return delta.length < bytes.length / 2 ? { type: "delta", base: old.id, delta: () => delta } : whole;
+  if (!before || bytes.length < SMALL_TREE) return whole;
+  const delta = treeDelta(before.bytes, bytes);
+  return delta.length < bytes.length / 2 ? { type: "delta", base: before.id, delta: () => delta } : whole;
 }

@@ -2,8 +2,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { createDeflate, deflateSync } from "node:zlib";
-
-export type ObjectType = "commit" | "tree" | "blob" | "tag";
+import type { ObjectType } from "./object.ts";
 
 /** An object whole, its bytes at hand or in chunks; or a delta against an object of that id. */
 export type PackObject =
@@ -15,18 +14,23 @@ const TYPE_NUMBERS: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2,
 const REF_DELTA = 7;
 /** Up to here a deflate in one go is the quickest; larger objects pass through in pieces. */
 const SMALL = 1024 * 1024;
+/** What goes through here is little, and travels. */
+const BEST = { level: 9 };
 
-/** The pack, piece by piece; memory does not grow with an object. */
-export async function* encodePack(objects: readonly PackObject[]): AsyncGenerator<Buffer> {
+/** The pack, piece by piece; memory does not grow with an object. `onPacked` learns of bytes that are in it, uncompressed. */
+export async function* encodePack(
+  objects: readonly PackObject[],
+  onPacked: (bytes: number) => void = () => {},
+): AsyncGenerator<Buffer> {
   const hash = createHash("sha1");
-  for await (const chunk of packBody(objects)) {
+  for await (const chunk of packBody(objects, onPacked)) {
     hash.update(chunk);
     yield chunk;
   }
   yield hash.digest();
 }
 
-async function* packBody(objects: readonly PackObject[]): AsyncGenerator<Buffer> {
+async function* packBody(objects: readonly PackObject[], onPacked: (bytes: number) => void): AsyncGenerator<Buffer> {
   const header = Buffer.alloc(12);
   header.write("PACK", "latin1");
   header.writeUInt32BE(2, 4);
@@ -35,17 +39,36 @@ async function* packBody(objects: readonly PackObject[]): AsyncGenerator<Buffer>
   for (const object of objects) {
     if (object.type === "delta") {
       const delta = object.delta();
-      yield Buffer.concat([entryHeader(REF_DELTA, delta.length), Buffer.from(object.base, "hex"), deflateSync(delta)]);
+      yield Buffer.concat([
+        entryHeader(REF_DELTA, delta.length),
+        Buffer.from(object.base, "hex"),
+        deflateSync(delta, BEST),
+      ]);
+      onPacked(delta.length);
     } else {
       yield entryHeader(TYPE_NUMBERS[object.type], object.size);
-      yield* deflated(object.chunks(), object.size);
+      yield* deflated(object.chunks(), object.size, onPacked);
     }
   }
 }
 
-async function* deflated(chunks: Iterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
-  if (size <= SMALL) yield deflateSync(Buffer.concat([...chunks]));
-  else for await (const chunk of Readable.from(chunks).compose(createDeflate())) yield chunk as Buffer;
+async function* deflated(
+  chunks: Iterable<Uint8Array>,
+  size: number,
+  onPacked: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  if (size <= SMALL) {
+    yield deflateSync(Buffer.concat([...chunks]), BEST);
+    onPacked(size);
+    return;
+  }
+  const counted = (function* () {
+    for (const chunk of chunks) {
+      yield chunk;
+      onPacked(chunk.length);
+    }
+  })();
+  for await (const chunk of Readable.from(counted).compose(createDeflate())) yield chunk as Buffer;
 }
 
 /** Type and size: four bits of the size beside the type, then seven a byte. */

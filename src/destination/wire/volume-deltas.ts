@@ -7,7 +7,7 @@ import { encodeIndex, type IndexEntry, parseIndex } from "../../image/index-file
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../../manifest/schema.ts";
 import { readFully } from "../../util/files.ts";
 import type { RepositoryFile } from "../contents.ts";
-import type { Tip, WorkRepository } from "../work-repository.ts";
+import type { Tip, Workbench } from "../work-repository.ts";
 import { type DeltaStep, encodeDelta, lineDelta } from "./delta.ts";
 import { type DescribedImage, type ImageStep, planDeltas, type Range } from "./image-delta.ts";
 import type { PackObject } from "./pack.ts";
@@ -25,7 +25,7 @@ export interface DeltaInputs {
 }
 
 /** Pack objects by blob id, for the parts that are worth it. Reads the deployed index, and no image but ours. */
-export async function volumeDeltas(work: WorkRepository, inputs: DeltaInputs): Promise<Map<string, PackObject>> {
+export async function volumeDeltas(work: Workbench, inputs: DeltaInputs): Promise<Map<string, PackObject>> {
   const { manifest, current, volumes, blobs, prefix } = inputs;
   const ids = new Map(blobs.map(({ path, id }) => [path, id]));
   const deltas = new Map<string, PackObject>();
@@ -98,7 +98,7 @@ interface DeployedImage extends DescribedImage {
 
 /** The image that is deployed, from its index; undefined where the repository does not say enough. */
 async function describeDeployed(
-  work: WorkRepository,
+  work: Workbench,
   { tip, prefix }: DeltaInputs,
   before: DataVolume,
   volume: VolumeArtifact,

@@ -1,0 +1,116 @@
+/**
+ * One run's dealings with a repository: what was read for one question serves the next, only the refs are asked anew.
+ * We go ourselves where that is possible, and git goes where we are refused.
+ */
+import type { Access } from "./access.ts";
+import type { Changes } from "./changes.ts";
+import type { Memory } from "./memory.ts";
+import { type GitObject, headerField, objectId } from "./wire/object.ts";
+import { openTransport } from "./wire/open-wire.ts";
+import { type Transport, WireRefusal } from "./wire/transport.ts";
+import { changeTree, listFiles, listTrees } from "./wire/tree.ts";
+import { wireWorkbench } from "./wire/workbench.ts";
+import { openWorkRepository, type Tip, type Workbench } from "./work-repository.ts";
+
+export interface Session {
+  /** Does something with the repository; again from the start, with git, where the wire is refused. */
+  work<T>(purpose: "read" | "push", action: (bench: Workbench) => Promise<T>): Promise<T>;
+  /** Keeps for the next run what is known of these commits: their trees, and manifest and indexes below `prefix`. */
+  remember(commits: readonly string[], prefix: string): void;
+  /** The same after a push that went well, whoever pushed. */
+  deployed(deployed: Deployed): void;
+}
+
+/** A commit that we have pushed, and how it came from the tip before. */
+export interface Deployed extends Pick<Changes, "removed" | "added"> {
+  readonly tip: Tip | undefined;
+  readonly commit: string;
+  readonly tree: string;
+  /** Of the commit. */
+  readonly text: string;
+  /** Commits of volumes that are branches of their own. */
+  readonly volumes: readonly string[];
+  /** "" or "dir/". */
+  readonly prefix: string;
+}
+
+export function openSession(access: Access, memory: Memory): Session {
+  let transport: Transport | undefined = openTransport(access);
+  let objects: Map<string, GitObject> | undefined;
+  let loaded: ReadonlySet<string> = new Set();
+  const known = () => {
+    if (objects) return objects;
+    objects = memory.load();
+    loaded = new Set(objects.keys());
+    return objects;
+  };
+  const remember: Session["remember"] = (commits, prefix) => {
+    const ids = new Set(commits.flatMap((commit) => [...essence(known(), commit, prefix)]));
+    const isNews = ids.size !== loaded.size || [...ids].some((id) => !loaded.has(id));
+    if (isNews && ids.size > 0) memory.save([...ids].flatMap((id) => known().get(id) ?? []));
+  };
+  return {
+    async work(purpose, action) {
+      if (transport) {
+        using bench = wireWorkbench({ transport, objects: known(), pushing: purpose === "push" });
+        try {
+          return await action(bench);
+        } catch (error) {
+          if (!(error instanceof WireRefusal)) throw error;
+          transport = undefined;
+        }
+      }
+      using work = await openWorkRepository(access);
+      // Awaited here: the repository is gone when this returns.
+      return await action(work);
+    },
+    remember,
+    deployed({ tip, commit, tree, text, added, removed, volumes, prefix }) {
+      if (!known().has(commit)) rebuild(known(), { tip, tree, text, added, removed });
+      for (const { path, content } of added) {
+        if ("bytes" in content && isKept(path, prefix)) addObject(known(), { type: "blob", bytes: content.bytes });
+      }
+      remember([commit, ...volumes], prefix);
+    },
+  };
+}
+
+/** What git made in its own repository, made once more for us; nothing where the tip is not known here. */
+function rebuild(
+  objects: Map<string, GitObject>,
+  { tip, tree, text, added, removed }: Pick<Deployed, "tip" | "tree" | "text" | "added" | "removed">,
+): void {
+  const before = tip && objects.get(tip.commit);
+  if (tip && !before) return;
+  try {
+    const { id, made } = changeTree(objects, before && headerField(before, "tree"), { removed, added });
+    if (id !== tree) return;
+    for (const { object } of made) addObject(objects, object);
+    addObject(objects, { type: "commit", bytes: Buffer.from(text) });
+  } catch (error) {
+    if (!(error instanceof WireRefusal)) throw error;
+  }
+}
+
+const addObject = (objects: Map<string, GitObject>, object: GitObject) => objects.set(objectId(object), object);
+
+/** The manifest, and what lists the files of a volume. */
+const isKept = (path: string, prefix: string) =>
+  path === `${prefix}manifest.json` || (path.startsWith(`${prefix}volumes/`) && INDEX.test(path.slice(prefix.length)));
+
+const INDEX = /^volumes\/[^/]+\.index$/;
+
+/** The objects by which the next run knows a commit; none where its trees are not at hand. */
+function essence(objects: ReadonlyMap<string, GitObject>, commit: string, prefix: string): ReadonlySet<string> {
+  const object = objects.get(commit);
+  const tree = object && headerField(object, "tree");
+  if (tree === undefined) return new Set();
+  try {
+    const ids = listTrees(objects, tree).add(commit);
+    for (const [path, { id }] of listFiles(objects, tree)) if (isKept(path, prefix) && objects.has(id)) ids.add(id);
+    return ids;
+  } catch (error) {
+    if (error instanceof WireRefusal) return new Set();
+    throw error;
+  }
+}

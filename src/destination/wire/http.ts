@@ -1,0 +1,111 @@
+/** Smart HTTP (gitprotocol-http): every request stands for itself, so nothing is asked but what is needed. */
+import http from "node:http";
+import https from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { messageOf } from "../../errors.ts";
+import type { Access } from "../access.ts";
+import { Answer, type Transport, WireRefusal } from "./transport.ts";
+
+/** Variables that send git another way than a plain request would go. */
+const DETOURS = [
+  "http_proxy",
+  "https_proxy",
+  "all_proxy",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "ALL_PROXY",
+  "GIT_SSL_CAINFO",
+  "GIT_SSL_NO_VERIFY",
+];
+
+/** A body up to here is sent with its length, which every server and proxy takes. */
+const SMALL_BODY = 1024 * 1024;
+/** Nothing came or went for so long (milliseconds). A forge may think about a large push for minutes. */
+const SILENCE = 15 * 60 * 1000;
+
+/** For a repository that is reached by plain http or https with the credentials we were given; else undefined. */
+export function httpTransport({ url, authorization, env }: Access): Transport | undefined {
+  if (!/^https?:\/\//.test(url) || authorization === undefined || DETOURS.some((name) => env[name])) return undefined;
+  const base = url.replace(/\/+$/, "");
+  const { Agent } = base.startsWith("https:") ? https : http;
+  const agent = new Agent({ keepAlive: true });
+  const post = async (service: string, body: Body, again: boolean): Promise<Buffer> => {
+    try {
+      return await request({ url: `${base}/${service}`, service, authorization, agent }, body);
+    } catch (error) {
+      if (again && isStale(error)) return post(service, body, false);
+      throw error instanceof WireRefusal ? error : new WireRefusal(messageOf(error), { cause: error });
+    }
+  };
+  return {
+    fetch: (bytes) => post("git-upload-pack", bytes, true),
+    push: async (body) => post("git-receive-pack", await shortened(body), false),
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
+
+type Body = Buffer | AsyncIterable<Buffer>;
+
+interface Target {
+  readonly url: string;
+  readonly service: string;
+  readonly authorization: string;
+  readonly agent: http.Agent | https.Agent;
+}
+
+async function request({ url, service, authorization, agent }: Target, body: Body): Promise<Buffer> {
+  const headers = {
+    "content-type": `application/x-${service}-request`,
+    accept: `application/x-${service}-result`,
+    "user-agent": "git/unikernel-deploy",
+    ...(service === "git-upload-pack" ? { "git-protocol": "version=2" } : {}),
+    ...(Buffer.isBuffer(body) ? { "content-length": body.length } : {}),
+    authorization,
+  };
+  const { request: open } = url.startsWith("https:") ? https : http;
+  const sent = open(url, { method: "POST", headers, agent, timeout: SILENCE });
+  sent.on("timeout", () => sent.destroy(new Error(`no answer for ${SILENCE / 60_000} minutes`)));
+  const answered = new Promise<Buffer>((resolve, reject) => {
+    sent.on("error", (error) => reject(Object.assign(error, { reused: sent.reusedSocket })));
+    sent.on("response", (response) => {
+      if (response.statusCode === 200) readAnswer(response).then(resolve, reject);
+      else {
+        response.resume();
+        reject(new WireRefusal(`status ${response.statusCode}`));
+        sent.destroy();
+      }
+    });
+  });
+  // A server may answer, and refuse, before it has read everything.
+  if (Buffer.isBuffer(body)) sent.end(body);
+  else pipeline(Readable.from(body), sent).catch((error: unknown) => sent.destroy(error as Error));
+  return answered;
+}
+
+async function readAnswer(response: http.IncomingMessage): Promise<Buffer> {
+  const answer = new Answer();
+  for await (const chunk of response as AsyncIterable<Buffer>) answer.add(chunk);
+  return answer.bytes();
+}
+
+/** A connection that was kept and that the server has closed meanwhile. */
+function isStale(error: unknown): boolean {
+  return error instanceof Error && "reused" in error && error.reused === true;
+}
+
+/** The body as one buffer where it is small. */
+async function shortened(body: AsyncIterable<Buffer>): Promise<Body> {
+  const iterator = body[Symbol.asyncIterator]();
+  const first: Buffer[] = [];
+  for (let size = 0; size <= SMALL_BODY; ) {
+    const { value, done } = await iterator.next();
+    if (done) return Buffer.concat(first);
+    first.push(value);
+    size += value.length;
+  }
+  return (async function* () {
+    yield* first;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  })();
+}

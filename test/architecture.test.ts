@@ -88,7 +88,7 @@ const PURE = [
   /^(?:plan|errors)\.ts$/,
   /^registry\/(?:address|challenge|refusal)\.ts$/,
   /^host\/(?:state|trust)\.ts$/,
-  /^destination\/(?:destination|launch\/[a-z0-9]+|provenance|readme|runnable\/oci|git-errors|host-keys)\.ts$/,
+  /^destination\/(?:destination|launch\/[a-z0-9]+|provenance|readme|runnable\/(?:oci|tags)|git-errors|host-keys)\.ts$/,
   /^util\/(?:bytes|digest|hash-set|literals|log|schema|size|ssh-key)\.ts$/,
 ];
 const PURE_MODULES = new Set(["node:crypto", "node:zlib", "valibot", "yaml"]);

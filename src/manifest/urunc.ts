@@ -30,6 +30,9 @@ const GUESTS: Readonly<Record<string, { readonly framework: string; readonly mon
   "unikraft-fc": { framework: "unikraft", monitor: "firecracker" },
 };
 
+/** The targets that urunc has a monitor for. */
+export const URUNC_TARGETS: readonly string[] = Object.keys(GUESTS);
+
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
 /** What urunc lets through in a path. */
@@ -45,7 +48,7 @@ export function uruncOf(manifest: ReleaseManifest, kernel: ManifestKernel): Urun
   const architecture = ARCHITECTURES[kernel.arch];
   const volumes = manifest.volumes.filter(isAttached);
   const reasons = [
-    ...(guest ? [] : [`urunc runs kernels for ${Object.keys(GUESTS).join(", ")}; this one is for ${kernel.target}`]),
+    ...(guest ? [] : [`urunc runs kernels for ${URUNC_TARGETS.join(", ")}; this one is for ${kernel.target}`]),
     ...(architecture ? [] : [`urunc is for x86_64 and aarch64; this kernel is for ${kernel.arch}`]),
     ...(PATH.test(kernel.path) ? [] : [`urunc takes letters, digits and ._/- in a path; this one is ${kernel.path}`]),
     ...unattachable(volumes),

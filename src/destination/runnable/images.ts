@@ -6,9 +6,9 @@ import type { Release } from "../../release/release.ts";
 import { type Layer, makeLayer } from "./layer.ts";
 import { type Descriptor, type Document, imageDocuments, imageIndex, type IndexEntry, uruncFile } from "./oci.ts";
 
-/** One index for each target, and the images that they list. */
+/** What makes up the images, and what lists them. */
 export interface RunnableImages {
-  /** Layers and configs, each once; kernels first, so that what is shared is sent by nobody twice. */
+  /** Layers and configs, each once. */
   readonly blobs: readonly Layer[];
   readonly entries: readonly IndexEntry[];
 }
@@ -54,22 +54,37 @@ function blobOf({ digest, size, bytes }: Document): Layer {
   };
 }
 
-/** The index of one target's images, by its target; the same bytes as long as what it runs is the same. */
-export function targetIndexes(entries: readonly IndexEntry[]): Map<string, Document> {
+/** The index of each target's images, by target. */
+export function targetIndexes(entries: readonly IndexEntry[], release: ReleaseNames): Map<string, Document> {
   const targets = new Set(entries.map(({ target }) => target));
+  const annotations = annotationsOf(release);
   return new Map(
-    [...targets].map((target) => [target, imageIndex(entries.filter((entry) => entry.target === target))]),
+    [...targets].map((target) => [
+      target,
+      imageIndex(
+        entries.filter((entry) => entry.target === target),
+        { annotations },
+      ),
+    ]),
   );
 }
 
 /** The index of all images of a release; its subject is the release itself, so that each is found from the other. */
-export function releaseIndex(entries: readonly IndexEntry[], release: Descriptor, manifest: ReleaseManifest): Document {
-  const { name, source } = manifest;
-  const annotations = {
+export function releaseIndex(entries: readonly IndexEntry[], subject: Descriptor, release: ReleaseNames): Document {
+  return imageIndex(entries, { subject, annotations: annotationsOf(release) });
+}
+
+export interface ReleaseNames {
+  readonly manifest: ReleaseManifest;
+  readonly branch: string;
+}
+
+function annotationsOf({ manifest: { name, source }, branch }: ReleaseNames): Record<string, string> {
+  return {
     "org.opencontainers.image.title": name,
     "org.opencontainers.image.revision": source.commit,
     ...(source.repository === undefined ? {} : { "org.opencontainers.image.source": source.repository }),
     ...(source.committedAt === undefined ? {} : { "org.opencontainers.image.created": source.committedAt }),
+    ...(branch === "main" ? {} : { "vnd.unikernel-deploy.branch": branch }),
   };
-  return imageIndex(entries, { subject: release, annotations });
 }

@@ -1,7 +1,7 @@
 /**
  * The documents of a runnable image: config, manifest and index (OCI image-spec 1.1), and urunc's own file beside the
- * kernel. The same kernel, volume and arguments give the same bytes, whatever commit they come from: so hosts fetch, and
- * Kubernetes restarts, only what changed. Pure.
+ * kernel. The same kernel, volume and arguments give the same image, whatever commit they come from: so hosts fetch only
+ * what changed. An index belongs to one release. Pure.
  */
 import type { UruncAnnotations } from "../../manifest/urunc.ts";
 import { sha256 } from "../../util/digest.ts";
@@ -13,7 +13,7 @@ const IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json";
 const LAYER = "application/vnd.oci.image.layer.v1.tar";
 
 /** Names the target of an image in an index, where several are for one architecture. */
-export const TARGET_ANNOTATION = "io.github.unikernel-deploy.target";
+export const TARGET_ANNOTATION = "vnd.unikernel-deploy.target";
 /** Of the index of all images, as a reader of referrers sees it. */
 export const RUNNABLE_TYPE = "application/vnd.unikernel-deploy.runnable.v1";
 
@@ -74,12 +74,13 @@ export interface IndexEntry {
 }
 
 export interface IndexOptions {
-  /** The release that it belongs to; what has a subject changes with every release. */
+  /** The release that it is to be found from. */
   readonly subject?: Descriptor;
-  readonly annotations?: Readonly<Record<string, string>>;
+  /** What no other release has: tags are deleted by digest, and must not take those of another with them. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
-export function imageIndex(entries: readonly IndexEntry[], { subject, annotations }: IndexOptions = {}): Document {
+export function imageIndex(entries: readonly IndexEntry[], { subject, annotations }: IndexOptions): Document {
   return document(IMAGE_INDEX, {
     schemaVersion: 2,
     mediaType: IMAGE_INDEX,
@@ -90,7 +91,7 @@ export function imageIndex(entries: readonly IndexEntry[], { subject, annotation
       annotations: { [TARGET_ANNOTATION]: target },
     })),
     ...(subject ? { subject: descriptorOf(subject) } : {}),
-    ...(annotations ? { annotations } : {}),
+    annotations,
   });
 }
 

@@ -108,6 +108,7 @@ async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Por
   const found = await timed("check", () =>
     check(release, config, {
       deployed: () => deployedNow(plan, ports),
+      deployedIds: (volume) => deployedIds(plan, volume, ports),
       errorsOnly: false,
       rebuild: rebuilder(directory, source, config, ports),
     }),
@@ -130,8 +131,11 @@ async function readAndCheck(
   ports.log.info(renderRelease(release.manifest));
   const errorsOnly = plan.deploy;
   if (errorsOnly) ports.log.info(buildsWord(release.manifest, directory));
-  const deployed = () => deployedNow(plan, ports);
-  const found = await timed("check", () => check(release, config, { deployed, errorsOnly }));
+  const deployed = {
+    deployed: () => deployedNow(plan, ports),
+    deployedIds: (volume: string) => deployedIds(plan, volume, ports),
+  };
+  const found = await timed("check", () => check(release, config, { ...deployed, errorsOnly }));
   const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
   const judged = judge(found, boot, config);
   // A rule may cover what was not looked for.
@@ -232,6 +236,13 @@ async function deployedNow(plan: Plan, { destination }: Ports): Promise<ReleaseM
   return destination?.deployed().catch(() => undefined);
 }
 
+/** What its volumes hold, where the destination can say that at little cost. */
+async function deployedIds(plan: Plan, volume: string, { destination }: Ports): Promise<ReadonlySet<string>> {
+  if (!plan.deploy) return new Set();
+  const index = await destination?.deployedIndex?.(volume).catch(() => undefined);
+  return new Set(index?.map(({ id }) => id));
+}
+
 /** Builds once more, into a directory beside `out`; the source's own directory is the same, as its caches may be. */
 function rebuilder(out: string, source: Source, config: Config, ports: Ports): CheckSubject["rebuild"] {
   const { build } = config;
@@ -253,22 +264,21 @@ function rebuilder(out: string, source: Source, config: Config, ports: Ports): C
   };
 }
 
-type Surroundings = Pick<CheckSubject, "deployed" | "errorsOnly"> & {
+type Surroundings = Pick<CheckSubject, "deployed" | "deployedIds" | "errorsOnly"> & {
   readonly rebuild?: CheckSubject["rebuild"] | undefined;
 };
 
 async function check(
   release: Release,
   config: Config,
-  { deployed, errorsOnly, rebuild }: Surroundings,
+  { rebuild, ...surroundings }: Surroundings,
 ): Promise<readonly Finding[]> {
   const { checks } = config;
   const subject: CheckSubject = {
     release,
-    deployed,
-    errorsOnly,
+    ...surroundings,
     limits: { maxKernelSize: checks["max-kernel-size"], maxImageSize: checks["max-image-size"] },
-    registry: config.deploy.repository?.startsWith("oci://") ?? false,
+    registry: isRegistryAddress(config.deploy.repository ?? ""),
     runnable: config.deploy.runnable,
     async readBack(name) {
       const volume = release.volumes.find((candidate) => candidate.name === name);

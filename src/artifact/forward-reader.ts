@@ -1,4 +1,4 @@
-/** Ranges of a file in ascending order, out of one buffer: each byte is read once, in large pieces. */
+/** Ranges of a file out of one buffer: where they are asked for in ascending order, each byte is read once, in large pieces. */
 import { readFully } from "../util/files.ts";
 import { BLOB_MARGIN, blobHash, blobIdInPlace } from "./blob-id.ts";
 
@@ -17,9 +17,9 @@ export class ForwardReader {
     this.#fd = fd;
   }
 
-  /** Where in `data` the bytes from `offset` on are; undefined where the file has not so many. No range begins before the last. */
+  /** Where in `data` the bytes from `offset` on are until the next call; undefined where the file has not so many. */
   find(offset: number, length: number): number | undefined {
-    if (offset + length > this.#end) this.#advance(offset);
+    if (offset < this.#start || offset + length > this.#end) this.#fill(offset);
     return offset + length > this.#end ? undefined : BLOB_MARGIN + offset - this.#start;
   }
 
@@ -41,8 +41,8 @@ export class ForwardReader {
   }
 
   /** Fills the buffer from `offset` on; keeps what is there already. */
-  #advance(offset: number): void {
-    const kept = Math.max(0, this.#end - offset);
+  #fill(offset: number): void {
+    const kept = offset < this.#start ? 0 : Math.max(0, this.#end - offset);
     if (kept > 0)
       this.data.copyWithin(BLOB_MARGIN, BLOB_MARGIN + offset - this.#start, BLOB_MARGIN + this.#end - this.#start);
     this.#start = offset;

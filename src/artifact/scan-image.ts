@@ -150,8 +150,7 @@ export function digestFile(file: string, range?: Extent): FileDigests {
 }
 
 /**
- * As `digestFile`, of many ranges in ascending order: sha256 and ids at the same time. Throws IO_FAILED where the file ends
- * within one.
+ * As `digestFile`, of many ranges: sha256 and ids at the same time. Throws IO_FAILED where the file ends within one.
  */
 export async function digestRanges(file: string, ranges: readonly Extent[]): Promise<readonly FileDigests[]> {
   return withFile(file, async (fd) => {

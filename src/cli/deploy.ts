@@ -1,6 +1,5 @@
 /** The verb `deploy`. */
-import { openAccess, requirePrograms } from "../destination/access.ts";
-import { gitDestination } from "../destination/git.ts";
+import { openDestination } from "../destination/open.ts";
 import { DeployError } from "../errors.ts";
 import { readConfig } from "../inputs/config.ts";
 import { flagStyle } from "../inputs/raw.ts";
@@ -13,17 +12,18 @@ import { readConfigFile, readNamedFile } from "./config-file.ts";
 export const deploy: Command = {
   usage: "--release DIR --repository URL [--branch main] [--path DIR] [--layout image|files] …",
   about: `
-Verifies a release directory, repeats the checks that execute nothing, and pushes it to a git repository: one commit and
+Verifies a release directory, repeats the checks that could refuse it, and pushes it to a git repository: one commit and
 one annotated tag for its source commit, together or not at all. Nothing is checked out, and files that this program did
-not write are left alone. Deploying the same source commit again does nothing.
+not write are left alone. To an OCI registry (oci://REGISTRY/NAME) it pushes one artifact, and moves the tag "latest" last.
+Deploying the same source commit again does nothing.
 
-A token for https is taken from the environment variable UNIKERNEL_DEPLOY_TOKEN or from the URL; it never stands in argv
-of git or in a file.`,
+A token for https and for registries is taken from the environment variable UNIKERNEL_DEPLOY_TOKEN or from the URL; it
+never stands in argv of git or in a file. For a registry, what docker login left (~/.docker/config.json) does as well.`,
   options: {
     release: { value: "DIR", required: true, help: "release directory that build wrote" },
-    repository: { value: "URL", help: "owner/name, https://…, ssh://…, git@host:…, or a path" },
-    branch: { value: "NAME", help: "branch of the deployment repository (default: main)" },
-    path: { value: "DIR", help: "directory in it, where several sites share one repository" },
+    repository: { value: "URL", help: "owner/name, https://…, ssh://…, git@host:…, oci://…, or a path" },
+    branch: { value: "NAME", help: "branch of the deployment repository (default: main); in a registry another tag" },
+    path: { value: "DIR", help: "directory in it, where several sites share one git repository" },
     layout: { value: "image|files", help: "store volumes as images or as the site's files (default: image)" },
     "ssh-key": { value: "FILE", help: "private key (deploy key) for ssh" },
     "known-hosts": { value: "FILE", help: "host keys for ssh servers other than github.com" },
@@ -38,6 +38,7 @@ of git or in a file.`,
   examples: [
     "unikernel-deploy deploy --release release --repository mirage/www-deployment",
     "unikernel-deploy deploy --release release --repository git@example.org:www.git --ssh-key key --known-hosts hosts",
+    "unikernel-deploy deploy --release release --repository oci://ghcr.io/mirage/www",
   ],
   async run(args, io) {
     const raw = {
@@ -49,20 +50,20 @@ of git or in a file.`,
       history: args.text("history"),
     };
     const config = readConfig(readConfigFile(args.text("config"), io.directory), raw, flagStyle);
-    const { repository, branch, path, history } = config.deploy;
+    const { repository } = config.deploy;
     if (repository === undefined) {
       throw new DeployError("USAGE", "--repository: missing", {
         hint: "give --repository, or deploy.repository in unikernel.yml",
       });
     }
-    using access = openAccess({
+    using opened = await openDestination({
       ...io,
       repository,
+      settings: config.deploy,
       token: io.env.UNIKERNEL_DEPLOY_TOKEN,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),
       knownHosts: readNamedFile(args.text("known-hosts"), io.directory),
     });
-    await requirePrograms(access);
     const publish = await publishOptions({
       ...io,
       layout: config.deploy.layout,
@@ -70,7 +71,7 @@ of git or in a file.`,
       dryRun: args.flag("dry-run"),
       signingKey: readNamedFile(args.text("signing-key"), io.directory),
     });
-    const destination = gitDestination({ access, branch, path, history, log: io.log, random: Math.random });
+    const { destination } = opened;
     const release = { kind: "given", directory: args.text("release") as string } as const;
     const plan = { release, deploy: true, reason: "deploy deploys" };
     return answerRun(await run(plan, config, { ...io, tools: {}, destination, publish }), io);

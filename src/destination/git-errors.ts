@@ -196,7 +196,7 @@ const MAX_LINE = 300;
 /** A server's text without what a terminal would obey: escape sequences, control characters, turns of direction. */
 function plain(text: string): string {
   return text
-    .replaceAll(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g, "")
+    .replaceAll(/(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b(?:\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g, "")
     .replaceAll("\r", "\n")
     .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
 }

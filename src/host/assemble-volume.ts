@@ -118,6 +118,8 @@ function imageRuns(tip: Tip, volume: DataVolume): readonly Run[] {
     const file = requireFile(tip, part.path);
     const { id, size } = file;
     if (size !== part.size) throw mismatch(part.path, `${size} bytes`, `${part.size}`);
+    if (file.sha256 !== undefined && file.sha256 !== part.sha256)
+      throw mismatch(part.path, `sha256 ${file.sha256}`, part.sha256);
     return { kind: "blob", id, size, file, part };
   });
 }

@@ -60,6 +60,10 @@ async function writeNamed(
   const stored = requireFile(tip, file.path);
   if (file.size !== undefined && file.size !== stored.size)
     throw mismatch(file.path, `${stored.size} bytes`, `${file.size}`);
+  if (file.sha256 !== undefined && stored.sha256 !== undefined && stored.sha256 !== file.sha256)
+    throw mismatch(file.path, `sha256 ${stored.sha256}`, file.sha256);
+  // What is named by its sha256 need not be fetched to be compared.
+  if (to === undefined && stored.sha256 !== undefined) return;
   const target = to === undefined ? undefined : path.join(directory, to);
   if (target !== undefined) mkdirSync(path.dirname(target), { recursive: true });
   using writer = target === undefined ? undefined : new ImageWriter(target);

@@ -20,14 +20,17 @@ export async function readOnlyDevice({ env }: HostContext, file: string): Promis
   return made.code === 0 && /^\/dev\/loop\d+$/.test(name) ? name : undefined;
 }
 
-/** Gives back the devices over releases other than `keep`; the kernel lets go of one in use when its user ends. */
-export async function releaseDevices({ store, env }: HostContext, keep: readonly string[]): Promise<void> {
+/**
+ * Gives back the devices over releases other than those kept, which is asked again for each: others are made meanwhile. The
+ * kernel lets go of one in use when its user ends.
+ */
+export async function releaseDevices({ store, env }: HostContext, keep: () => readonly string[]): Promise<void> {
   const losetup = findProgram("losetup", `${env.PATH ?? ""}:/usr/sbin:/sbin`);
   if (losetup === undefined || process.getuid?.() !== 0) return;
   const releases = `${path.join(store.directory, "releases")}/`;
   for (const { name, file } of await devices(losetup)) {
     const release = file.startsWith(releases) ? file.slice(releases.length).split("/")[0] : undefined;
-    if (release !== undefined && !keep.includes(release)) await exec([losetup, "--detach", name]);
+    if (release !== undefined && !keep().includes(release)) await exec([losetup, "--detach", name]);
   }
 }
 

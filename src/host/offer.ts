@@ -28,16 +28,15 @@ export interface Offer {
 export interface OfferOptions {
   readonly source: ReleaseSource;
   readonly allowDowngrade: boolean;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Throws with exit code 4 for what is not as promised; nothing has changed then but the mirror. */
 export async function fetchOffer(context: HostContext, options: OfferOptions): Promise<Offer> {
   const { config, store, onPhase, log } = context;
-  const { source, allowDowngrade, signal } = options;
+  const { source, allowDowngrade } = options;
   onPhase?.("fetch", undefined);
   log.progress(`fetching ${source.address}`);
-  const tip = await source.fetch(signal);
+  const tip = await source.fetch();
   onPhase?.("verify", undefined);
   const manifestBytes = await readSmall(tip, "manifest.json");
   const signer = await checkSignature(tip, manifestBytes, context);

@@ -2,10 +2,10 @@
 import { DeployError } from "../errors.ts";
 import type { HostContext } from "./context.ts";
 import { fetchOffer, type Offer } from "./offer.ts";
-import { openSource } from "./open-source.ts";
-import { type Prepared, prepareGuest } from "./prepare.ts";
+import type { ReleaseSource } from "./source.ts";
 import { isStaged, stageOffer } from "./stage.ts";
 import { type HostState, step, whyNot } from "./state.ts";
+import type { Workshop } from "./workshop.ts";
 
 export type PollResult =
   /** Nothing to do. `message` says why. */
@@ -15,26 +15,27 @@ export type PollResult =
       readonly kind: "ready";
       readonly release: string;
       readonly message: string;
-      readonly prepared: Prepared;
       readonly offer: Offer;
     }
   /** On disk, and never going to start here. */
   | { readonly kind: "unfit"; readonly release: string; readonly message: string; readonly offer: Offer };
 
 export interface PollOptions {
-  readonly runtime: string;
+  readonly source: ReleaseSource;
+  readonly workshop: Workshop;
   readonly insist: boolean;
   readonly state: () => HostState;
-  readonly signal: AbortSignal;
 }
 
 /** What was refused, so that it is not put together again at every look. */
 let refused: { readonly key: string; readonly error: DeployError } | undefined;
 
 /** Throws what the fetch, the verification or this host has against it; nothing is stopped then. */
-export async function poll(context: HostContext, { runtime, insist, state, signal }: PollOptions): Promise<PollResult> {
-  using source = openSource(context);
-  const offer = await fetchOffer(context, { source, allowDowngrade: insist, signal });
+export async function poll(
+  context: HostContext,
+  { source, workshop, insist, state }: PollOptions,
+): Promise<PollResult> {
+  const offer = await fetchOffer(context, { source, allowDowngrade: insist });
   const { name } = offer;
   const key = `${context.store.directory} ${offer.tip.revision} ${offer.print}`;
   if (refused?.key === key) throw refused.error;
@@ -48,6 +49,28 @@ export async function poll(context: HostContext, { runtime, insist, state, signa
       message: reason === undefined ? `${name} is the newest` : `${name} is not tried: ${reason}`,
     };
   }
+  workshop.expect(name);
+  try {
+    const result = await bring(context, { offer, key, wanted, workshop });
+    // What is decided about it is decided by an event; where there is none, it is not coming.
+    if (result.kind === "nothing") workshop.arrived(name);
+    return result;
+  } catch (error) {
+    workshop.arrived(name);
+    throw error;
+  }
+}
+
+interface Bringing extends Pick<PollOptions, "workshop"> {
+  readonly offer: Offer;
+  /** Of what would be refused. */
+  readonly key: string;
+  /** Whether it is to be launched. */
+  readonly wanted: boolean;
+}
+
+async function bring(context: HostContext, { offer, key, wanted, workshop }: Bringing): Promise<PollResult> {
+  const { name } = offer;
   try {
     // Also where it is here already: then something that the manifest names is not what was verified.
     await stageOffer(context, offer, { dryRun: false });
@@ -57,8 +80,8 @@ export async function poll(context: HostContext, { runtime, insist, state, signa
   }
   if (!wanted) return { kind: "nothing", offer, message: `${name} was verified again` };
   try {
-    const prepared = await prepareGuest(context, name, runtime);
-    return { kind: "ready", release: name, message: `found ${name}`, offer, prepared };
+    await workshop.prepare(name);
+    return { kind: "ready", release: name, message: `found ${name}`, offer };
   } catch (error) {
     // The release's own fault; what this host lacks, it may have at the next look.
     if (!(error instanceof DeployError) || error.code !== "LAUNCH_FAILED") throw error;

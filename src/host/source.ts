@@ -20,16 +20,15 @@ export interface Tip {
   readonly committedAt: number | undefined;
   /** Every file below the release's directory, by path relative to it, in bytewise order. */
   readonly files: ReadonlyMap<string, TipFile>;
-  /** Streams the content of files, in order. Only while the source is open. */
+  /** Streams the content of files, in order. */
   read(files: readonly TipFile[], reader: BlobReader): Promise<void>;
   /** Drops what is kept on disk of older releases, so that it does not grow with history. */
   tidy(): Promise<void>;
 }
 
-/** To be disposed of. */
-export interface ReleaseSource extends Disposable {
+export interface ReleaseSource {
   /** Without credentials. */
   readonly address: string;
   /** What is offered now. Throws RELEASE_MISSING where nothing is yet. Only one process may do so at a time. */
-  fetch(signal: AbortSignal | undefined): Promise<Tip>;
+  fetch(): Promise<Tip>;
 }

@@ -63,7 +63,7 @@ export function hostStatus(context: HostContext): HostStatus {
     };
   });
   const used = releases.reduce((sum, { bytes }) => sum + bytes, 0);
-  const mirror = diskUsed(store.mirror, counted);
+  const mirror = diskUsed(store.mirror, counted) + diskUsed(store.blobs, counted);
   return {
     name: config.name,
     staged: staged ?? null,

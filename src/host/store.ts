@@ -54,6 +54,11 @@ export class HostStore {
     return path.join(this.directory, "mirror");
   }
 
+  /** What was fetched from a registry. */
+  get blobs(): string {
+    return path.join(this.directory, "blobs");
+  }
+
   /** Where guests run, and have what they may write to. */
   get guests(): string {
     return path.join(this.directory, "guest");

@@ -9,14 +9,13 @@ import { formatDuration } from "../util/size.ts";
 import type { HostContext } from "./context.ts";
 import { answerRequest, describe, problemWith, takeRequest } from "./control.ts";
 import type { Guests, Running } from "./guest.ts";
-import { releaseDevices } from "./loop-devices.ts";
-import { poll } from "./poll.ts";
-import { discardGuestDirectory, type Prepared, prepareGuest, printOf, removeGuestDirectories } from "./prepare.ts";
+import { Follower } from "./follower.ts";
+import { discardGuestDirectory } from "./prepare.ts";
 import { Reporter } from "./reporter.ts";
-import { removeSecrets } from "./secrets.ts";
 import { type HostAction, type HostEvent, type HostState, isAsLasting, step } from "./state.ts";
 import { tenderOf } from "./tenders.ts";
 import { Watch } from "./watch.ts";
+import { Workshop } from "./workshop.ts";
 
 /** Between two looks at everything (milliseconds). */
 const TICK = 200;
@@ -39,23 +38,19 @@ export interface SupervisorOptions {
 
 export class Supervisor {
   readonly #context: HostContext;
-  readonly #runtime: string;
   readonly #signal: AbortSignal;
   readonly #guests: Guests;
   readonly #reporter: Reporter;
   readonly #events: HostEvent[] = [];
+  readonly #workshop: Workshop;
+  readonly #follower: Follower;
   #state: HostState;
-  #insist: boolean;
   #watch: Watch | undefined;
-  /** The next guest, ready to be started. */
-  #prepared: Prepared | undefined;
   /** The directory of the guest that runs. */
   #directory: string | undefined;
   /** A guest that failed, until it is time to start it again. */
   #retry: { readonly at: number; readonly event: HostEvent } | undefined;
   #failures = 0;
-  #polling: Promise<void> | undefined;
-  #nextPoll = 0;
   #nextSecrets = 0;
   /** Since when the site is not served, as far as we know (of performance.now). */
   #downSince: number | undefined;
@@ -63,11 +58,18 @@ export class Supervisor {
   constructor(context: HostContext, { runtime, guests, signal, insist }: SupervisorOptions) {
     this.#reporter = new Reporter(context, runtime);
     this.#context = { ...context, onPhase: (phase, release) => this.#reporter.enter(phase, release) };
-    this.#runtime = runtime;
     this.#signal = signal;
-    this.#insist = insist;
     this.#guests = guests;
     this.#state = context.store.state();
+    this.#workshop = new Workshop(this.#context, runtime);
+    this.#follower = new Follower(this.#context, {
+      signal,
+      insist,
+      workshop: this.#workshop,
+      reporter: this.#reporter,
+      state: () => this.#state,
+      onEvent: (event) => this.#events.push(event),
+    });
   }
 
   async run(): Promise<void> {
@@ -75,7 +77,7 @@ export class Supervisor {
     const found = await this.#guests.find();
     this.#reporter.say(found?.release, found ? "found running" : "no guest is running");
     this.#directory = found?.directory;
-    removeGuestDirectories(this.#context, found?.directory);
+    this.#workshop.begin(found?.directory);
     // A crash may have come between the decision and the link.
     const { current } = this.#state;
     if (current !== undefined && store.current() !== current) store.switchTo(current);
@@ -92,7 +94,7 @@ export class Supervisor {
 
   async #turn(): Promise<void> {
     try {
-      this.#polling ??= performance.now() >= this.#nextPoll ? this.#lookAtRepository() : undefined;
+      this.#follower.turn();
       await this.#obey();
       await this.#lookAtGuest();
       await this.#lookAtSecrets();
@@ -114,10 +116,8 @@ export class Supervisor {
     this.#reporter.enter("stop", running);
     stopPrograms();
     await this.#guests.stop();
-    await this.#polling;
-    removeGuestDirectories(this.#context, undefined);
-    await releaseDevices(this.#context, []);
-    removeSecrets(this.#runtime, []);
+    await this.#follower.end();
+    await this.#workshop.end();
     this.#reporter.say(running, "stopped, as told");
   }
 
@@ -141,6 +141,7 @@ export class Supervisor {
       this.#reporter.complain(error);
     }
     this.#state = next;
+    if (event.kind === "assembled" || event.kind === "unfit") this.#workshop.arrived(event.release);
     for (const action of actions) {
       try {
         await this.#act(action, before);
@@ -151,14 +152,14 @@ export class Supervisor {
   }
 
   async #act(action: HostAction, before: HostState): Promise<void> {
-    const { store, config } = this.#context;
+    const { store } = this.#context;
     switch (action.kind) {
       case "assemble":
         // Done by the look at the repository, which asks the same question.
         return;
       case "stop":
         // What can be made ready while the old guest runs is not made while none does.
-        if (this.#state.running !== undefined) await this.#prepare(this.#state.running).catch(() => {});
+        if (this.#state.running !== undefined) await this.#workshop.prepare(this.#state.running).catch(() => {});
         this.#reporter.enter("stop", before.running);
         this.#downSince ??= performance.now();
         await this.#guests.stop();
@@ -176,19 +177,11 @@ export class Supervisor {
         return store.switchTo(action.release);
       case "collect": {
         this.#reporter.enter("collect", this.#state.current);
-        const removed = store.collect(config.keep, action.keep);
-        for (const release of removed) this.#reporter.say(release, "removed, as it is needed no longer");
+        for (const release of this.#workshop.collect(action.keep))
+          this.#reporter.say(release, "removed, as it is needed no longer");
         this.#reporter.enter("idle", undefined);
       }
     }
-  }
-
-  async #prepare(release: string): Promise<Prepared> {
-    if (this.#prepared?.release === release) return this.#prepared;
-    if (this.#prepared) discardGuestDirectory(this.#prepared.directory);
-    this.#prepared = undefined;
-    this.#prepared = await prepareGuest(this.#context, release, this.#runtime);
-    return this.#prepared;
   }
 
   async #launch(release: string): Promise<void> {
@@ -196,13 +189,7 @@ export class Supervisor {
     this.#retry = undefined;
     let running: Running;
     try {
-      const prepared = await this.#prepare(release);
-      this.#prepared = undefined;
-      running = await this.#guests.start(prepared);
-      removeSecrets(
-        this.#runtime,
-        prepared.spec.blocks.map(({ file }) => file),
-      );
+      running = await this.#guests.start(await this.#workshop.take(release));
     } catch (error) {
       return this.#failed(release, `it cannot be launched: ${messageOf(error)}`);
     }
@@ -212,7 +199,7 @@ export class Supervisor {
     this.#reporter.say(release, `launched (${how})${running.note === undefined ? "" : `; ${running.note}`}`);
     this.#watch = new Watch(this.#context, this.#guests, running);
     this.#reporter.enter("probe", release);
-    await releaseDevices(this.#context, [release]);
+    await this.#workshop.clean(release);
   }
 
   async #lookAtGuest(): Promise<void> {
@@ -257,37 +244,6 @@ export class Supervisor {
     this.#retry = { at: performance.now() + wait, event };
   }
 
-  /** Runs beside the watch over the guest; what comes of it is an event like any other. Never throws. */
-  async #lookAtRepository(): Promise<void> {
-    try {
-      const insist = this.#insist;
-      const state = () => this.#state;
-      const options = { runtime: this.#runtime, insist, state, signal: this.#signal };
-      const result = await poll(this.#context, options);
-      const { offer } = result;
-      this.#reporter.polled(result.message, offer.warning);
-      if (result.kind !== "nothing") {
-        this.#insist = false;
-        const signed = offer.signer === undefined ? "" : `, signed by ${offer.signer}`;
-        this.#reporter.say(result.release, `verified${signed}`);
-      }
-      if (result.kind === "unfit") {
-        this.#reporter.say(result.release, `bad: ${result.message}; nothing was stopped`);
-        this.#events.push({ kind: "unfit", release: result.release, reason: result.message });
-      } else if (result.kind === "ready") {
-        if (this.#prepared) discardGuestDirectory(this.#prepared.directory);
-        this.#prepared = result.prepared;
-        this.#events.push({ kind: "assembled", release: result.release, insist });
-      }
-      await offer.tip.tidy();
-    } catch (error) {
-      if (!this.#signal.aborted) this.#reporter.pollFailed(error);
-    } finally {
-      this.#polling = undefined;
-      this.#nextPoll = performance.now() + this.#context.config.poll;
-    }
-  }
-
   async #obey(): Promise<void> {
     const { store } = this.#context;
     const request = takeRequest(store);
@@ -300,7 +256,7 @@ export class Supervisor {
     this.#reporter.say(this.#state.current, `told to ${message}`);
     this.#events.push(event);
     await this.#settle();
-    if (kind === "resume") this.#nextPoll = 0;
+    if (kind === "resume") this.#follower.hurry();
     answerRequest(store, { id, ok: true, message });
   }
 
@@ -309,12 +265,9 @@ export class Supervisor {
     if (performance.now() < this.#nextSecrets || !this.#watch) return;
     this.#nextSecrets = performance.now() + Math.min(this.#context.config.poll, MAX_SECRETS_AGE);
     const { release, print } = this.#watch.running;
-    if (printOf(this.#context, this.#context.store.manifest(release), this.#runtime) === print) return;
+    if (this.#workshop.printOf(release) === print) return;
     this.#reporter.say(release, "what it was given has changed (a secret, or launch in host.yml): starting it again");
-    if (this.#prepared?.release === release) {
-      discardGuestDirectory(this.#prepared.directory);
-      this.#prepared = undefined;
-    }
+    this.#workshop.drop();
     this.#events.push({ kind: "changed" });
   }
 }

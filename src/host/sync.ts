@@ -42,7 +42,7 @@ export async function syncHost(options: HostOptions, { allowDowngrade, dryRun }:
   const { store, config, onPhase } = context;
   using _lock: HostLock = lockState(store.directory);
   store.recover();
-  using source = openSource(context);
+  const source = openSource(context);
   const offer = await fetchOffer(context, { source, allowDowngrade });
   const { name, manifest, tip, signer, warning } = offer;
   const synced = {

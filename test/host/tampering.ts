@@ -26,7 +26,7 @@ export interface Tampering {
 }
 
 /** A file as a tree has it; null takes it out. */
-type Change = Readonly<Record<string, { readonly content: Buffer; readonly mode?: string } | null>>;
+export type Change = Readonly<Record<string, { readonly content: Buffer; readonly mode?: string } | null>>;
 
 /** `large`: the site has a file that is stored in parts, which takes its time. */
 export async function tamper(
@@ -140,7 +140,7 @@ async function stage(layout: "image" | "files", large: boolean): Promise<Scene> 
 }
 
 /** host sync with another state directory; its exit code. */
-async function syncIn(host: Hosting, state: string): Promise<number> {
+export async function syncIn(host: Hosting, state: string): Promise<number> {
   const text = readFileSync(host.config, "utf8").replace("state: state", `state: ${state}`);
   try {
     await syncHost(
@@ -209,7 +209,7 @@ function other(manifest: Buffer, key: string, change: (text: string) => string):
   return { "manifest.json": { content }, "manifest.json.sig": { content: sign(content, key) } };
 }
 
-function sign(content: Buffer, key: string): Buffer {
+export function sign(content: Buffer, key: string): Buffer {
   return execFileSync("ssh-keygen", ["-q", "-Y", "sign", "-f", key, "-n", "unikernel-deploy"], { input: content });
 }
 
@@ -224,7 +224,7 @@ interface Entry {
 }
 
 /** Makes `main` what `base` is, with the change. Trees are written as bytes: git itself would refuse some names. */
-async function commit(repository: string, base: string, change: Change): Promise<void> {
+export async function commit(repository: string, base: string, change: Change): Promise<void> {
   const entries = new Map<string, Entry>();
   for (const line of (await git(repository, "ls-tree", "-r", "-z", base)).split("\0")) {
     const match = /^(\d+) blob ([0-9a-f]+)\t(.*)$/s.exec(line);

@@ -41,6 +41,8 @@ export interface Published {
   readonly bytes: number;
   /** What the transport said it sent, where it says so. */
   readonly sent: string | undefined;
+  /** Registries: what urunc runs of the release, by target, as `HOST/NAME@sha256:…`; absent where nothing is made for it. */
+  readonly images?: Readonly<Record<string, string>>;
 }
 
 export interface Destination {

@@ -14,16 +14,23 @@ const BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v\d+(?:\.\d+)*
 const MAX_BUNDLES = 1024 * 1024;
 
 /** The config of what is no image (image-spec 1.1, "Guidance for an empty descriptor"). */
-const EMPTY = Buffer.from("{}");
+const EMPTY = { mediaType: "application/vnd.oci.empty.v1+json", ...blob(Buffer.from("{}")) };
+
+export interface SmallBlob {
+  readonly digest: string;
+  readonly size: number;
+  readonly bytes: Buffer;
+}
 
 /** A manifest that refers to a release, and the blobs that have to be there before it. */
 export interface Referrer {
   readonly manifest: Buffer;
-  readonly blobs: readonly { readonly digest: string; readonly bytes: Buffer }[];
+  readonly blobs: readonly SmallBlob[];
 }
 
-export function signatureReferrer(release: Descriptor, signature: Buffer): Referrer {
-  return referrer(release, { type: SIGNATURE_TYPE, bytes: signature, title: "manifest.json.sig" });
+/** `signature` is the blob that the release itself has for manifest.json.sig. */
+export function signatureReferrer(release: Descriptor, signature: Pick<SmallBlob, "digest" | "size">): Referrer {
+  return referrer(release, { type: SIGNATURE_TYPE, layer: signature, title: "manifest.json.sig" });
 }
 
 /**
@@ -37,7 +44,9 @@ export function attestationReferrers(release: Descriptor, text: string): readonl
   return documents.map((document, i) => {
     const type = bundleType(document);
     if (type === undefined) throw noBundle(`document ${i + 1} names no media type of a Sigstore bundle`);
-    return referrer(release, { type, bytes: Buffer.from(document), title: "attestation.sigstore.json" });
+    const layer = blob(Buffer.from(document));
+    const { manifest, blobs } = referrer(release, { type, layer, title: "attestation.sigstore.json" });
+    return { manifest, blobs: [...blobs, layer] };
   });
 }
 
@@ -65,25 +74,26 @@ function noBundle(found: string): DeployError {
   });
 }
 
-function referrer(
-  release: Descriptor,
-  { type, bytes, title }: { type: string; bytes: Buffer; title: string },
-): Referrer {
-  const digest = `sha256:${sha256(bytes)}`;
-  const { mediaType, digest: subject, size } = release;
+interface Attached {
+  readonly type: string;
+  readonly layer: Pick<SmallBlob, "digest" | "size">;
+  /** What `oras pull` calls the file. */
+  readonly title: string;
+}
+
+function referrer(release: Descriptor, { type, layer: { digest, size }, title }: Attached): Referrer {
+  const { bytes: _, ...config } = EMPTY;
   const manifest = {
     schemaVersion: 2,
     mediaType: IMAGE_MANIFEST,
     artifactType: type,
-    config: { mediaType: "application/vnd.oci.empty.v1+json", digest: `sha256:${sha256(EMPTY)}`, size: EMPTY.length },
-    layers: [{ mediaType: type, digest, size: bytes.length, annotations: { "org.opencontainers.image.title": title } }],
-    subject: { mediaType, digest: subject, size },
+    config,
+    layers: [{ mediaType: type, digest, size, annotations: { "org.opencontainers.image.title": title } }],
+    subject: { mediaType: release.mediaType, digest: release.digest, size: release.size },
   };
-  return {
-    manifest: Buffer.from(JSON.stringify(manifest)),
-    blobs: [
-      { digest: `sha256:${sha256(EMPTY)}`, bytes: EMPTY },
-      { digest, bytes },
-    ],
-  };
+  return { manifest: Buffer.from(JSON.stringify(manifest)), blobs: [EMPTY] };
+}
+
+function blob(bytes: Buffer): SmallBlob {
+  return { digest: `sha256:${sha256(bytes)}`, size: bytes.length, bytes };
 }

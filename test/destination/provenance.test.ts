@@ -12,7 +12,8 @@ import { noRegistry, startRegistry, type TestRegistry } from "../support/registr
 
 const BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const bundle = (text: string) => JSON.stringify({ mediaType: BUNDLE, dsseEnvelope: { payload: text } });
-const SIGNATURE = Buffer.from("-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n");
+const SIGNATURE_TEXT = Buffer.from("-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n");
+const SIGNATURE = { digest: `sha256:${sha256(SIGNATURE_TEXT)}`, size: SIGNATURE_TEXT.length };
 const RELEASE: Descriptor = { mediaType: IMAGE_MANIFEST, digest: `sha256:${"0".repeat(64)}`, size: 100 };
 
 const clientOf = (registry: TestRegistry) =>
@@ -22,13 +23,14 @@ const clientOf = (registry: TestRegistry) =>
 async function pushRelease(client: Registry): Promise<Descriptor> {
   const [empty] = signatureReferrer(RELEASE, SIGNATURE).blobs;
   assert.ok(empty);
-  await client.putBlob({
-    digest: empty.digest,
-    size: 2,
-    async *open() {
-      yield empty.bytes;
-    },
-  });
+  for (const { bytes, ...name } of [empty, { ...SIGNATURE, bytes: SIGNATURE_TEXT }]) {
+    await client.putBlob({
+      ...name,
+      async *open() {
+        yield bytes;
+      },
+    });
+  }
   const config = { mediaType: "application/vnd.oci.empty.v1+json", digest: empty.digest, size: 2 };
   const bytes = Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: IMAGE_MANIFEST, artifactType: "application/x", config, layers: [] }),
@@ -67,7 +69,7 @@ describe("what vouches for a release", { skip: noRegistry }, () => {
     assert.equal(layers[0]?.annotations["org.opencontainers.image.title"], "manifest.json.sig");
     const read: Uint8Array[] = [];
     for await (const chunk of client.readBlob(layers[0] as { digest: string; size: number })) read.push(chunk);
-    assert.deepEqual(Buffer.concat(read), SIGNATURE);
+    assert.deepEqual(Buffer.concat(read), SIGNATURE_TEXT);
   });
 
   test("is not lost to another writer at the same time", async () => {

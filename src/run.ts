@@ -20,6 +20,7 @@ import type { Config } from "./inputs/schema.ts";
 import { composeManifest } from "./manifest/compose.ts";
 import type { ReleaseManifest } from "./manifest/schema.ts";
 import type { Plan } from "./plan.ts";
+import { isRegistryAddress } from "./registry/address.ts";
 import { readReport, readRelease, REPORT_FILE, stageRelease, writeRelease } from "./release/directory.ts";
 import type { Release } from "./release/release.ts";
 import type { Comparison } from "./report/comparison.ts";

@@ -4,6 +4,7 @@ import type { Destination, PublishOptions } from "../destination/destination.ts"
 import { type Survey, survey } from "../destination/survey.ts";
 import { messageOf } from "../errors.ts";
 import type { Config } from "../inputs/schema.ts";
+import { isRegistryAddress } from "../registry/address.ts";
 import { type Comparison, compareWith } from "../report/comparison.ts";
 import type { Ports } from "../run.ts";
 import type { Log } from "../util/log.ts";
@@ -17,7 +18,7 @@ const PATIENCE = "20";
 /** Opens the deployment repository for reading; the token goes only to the server that the job's own is on. */
 export function readingAccess(inputs: ActionInputs, { deploy }: Config, env: NodeJS.ProcessEnv): Access | undefined {
   const { repository } = deploy;
-  if (!repository || repository.startsWith("oci:")) return undefined;
+  if (!repository || isRegistryAddress(repository)) return undefined;
   const access = openAccess({ ...inputs, token: undefined, env, repository });
   const onServer = access.url.startsWith(`${inputs.server.replace(/\/+$/, "")}/`);
   if (!onServer || !inputs.token) return impatient(access);

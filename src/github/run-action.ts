@@ -2,9 +2,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { readConfigFile } from "../cli/config-file.ts";
-import { type Access, openAccess, requirePrograms } from "../destination/access.ts";
+import { type Access, openAccess } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
 import { gitDestination } from "../destination/git.ts";
+import { openDestination } from "../destination/open.ts";
+import { isRegistryAddress } from "../registry/address.ts";
 import { readConfig } from "../inputs/config.ts";
 import { configError } from "../inputs/config-error.ts";
 import { actionStyle } from "../inputs/raw.ts";
@@ -52,18 +54,17 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   }
   ports.log.info(`${plan.deploy ? "will deploy" : "will not deploy"}: ${plan.reason}`);
   // Keys are judged before minutes are spent on a build.
-  using access = plan.deploy ? accessFor(inputs, config, ports.env) : undefined;
-  if (access) await requirePrograms(access);
+  using opened = plan.deploy ? await destinationFor(inputs, config, ports) : undefined;
   const forge = forgeOf(inputs, ports.env, ports.log);
   const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
-  using reading = access || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
+  using reading = opened || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
   const found = await cachedRun(inputs, plan, ports.log, () =>
     run(plan, config, {
       ...ports,
       directory: inputs.directory,
       tools: { "unikernel-deploy": ports.version },
-      ...(access ? { destination: destinationFor(access, config, ports.log), publish } : {}),
-      ...comparing({ access, reading, config, publish, log: ports.log }),
+      ...(opened ? { destination: opened.destination, publish } : {}),
+      ...comparing({ access: opened?.access, reading, config, publish, log: ports.log }),
     }),
   );
   const result = inputs.mode === "check" ? withBuildReport(found) : found;
@@ -80,19 +81,19 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   };
 }
 
-function accessFor(inputs: ActionInputs, config: Config, env: NodeJS.ProcessEnv): Access {
+function destinationFor(inputs: ActionInputs, config: Config, { env, log }: ActionPorts) {
   const repository = config.deploy.repository as string;
-  const options = { ...inputs, env, repository };
-  using plain = openAccess({ ...options, token: undefined, sshKey: undefined });
-  const elsewhere = /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
-  // The job's own token is the input's default. It is of no use to another server, and none of its business.
-  const token = elsewhere && inputs.token?.startsWith("ghs_") ? undefined : inputs.token;
-  return openAccess({ ...options, token });
+  const options = { ...inputs, env, log, repository, settings: config.deploy };
+  return openDestination({ ...options, token: tokenFor(repository, inputs, env) });
 }
 
-function destinationFor(access: Access, config: Config, log: Log) {
-  const { branch, path: directory, history } = config.deploy;
-  return gitDestination({ access, branch, path: directory, history, log, random: Math.random });
+/** The job's own token is the input's default. It is of no use to another server, and none of its business. */
+function tokenFor(repository: string, inputs: ActionInputs, env: NodeJS.ProcessEnv): string | undefined {
+  // Which registry is the server's own is known where registries are.
+  if (isRegistryAddress(repository) || !inputs.token?.startsWith("ghs_")) return inputs.token;
+  using plain = openAccess({ ...inputs, env, repository, token: undefined, sshKey: undefined });
+  const elsewhere = /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
+  return elsewhere ? undefined : inputs.token;
 }
 
 interface Comparing extends Omit<CompareOptions, "access" | "rehearse"> {
@@ -106,7 +107,9 @@ interface Comparing extends Omit<CompareOptions, "access" | "rehearse"> {
 function comparing({ access, reading, config, publish, log }: Comparing): Pick<Ports, "compare"> {
   if (access) return { compare: comparer({ access, config, log, rehearse: undefined }) };
   if (!reading) return {};
-  const rehearse = { destination: destinationFor(reading, config, log), publish };
+  const { branch, path: directory, history } = config.deploy;
+  const destination = gitDestination({ access: reading, branch, path: directory, history, log, random: Math.random });
+  const rehearse = { destination, publish };
   return { compare: comparer({ access: reading, config, log, rehearse }) };
 }
 

@@ -50,12 +50,25 @@ function volumeProblems(config: Config, layers: readonly Layer[]): string[] {
 }
 
 /** Without a repository this may be a job that builds only: where the release goes is then another job's business. */
-function deployProblems({ deploy }: Config, layers: readonly Layer[]): string[] {
-  const { repository, runnable } = deploy;
-  if (!runnable || repository === undefined || /^oci(?:\+http)?:\/\//.test(repository)) return [];
-  return [
-    `${placeOf(["deploy", "runnable"], layers)}: runnable images go to a registry: deploy to oci://REGISTRY/NAME`,
-  ];
+function deployProblems({ deploy, volumes }: Config, layers: readonly Layer[]): string[] {
+  const { repository, runnable, path, layout } = deploy;
+  if (repository === undefined) return [];
+  const at = (...place: readonly string[]) => placeOf(place, layers);
+  if (!/^oci(?:\+http)?:\/\//.test(repository)) {
+    return runnable
+      ? [`${at("deploy", "runnable")}: runnable images go to a registry: deploy to oci://REGISTRY/NAME`]
+      : [];
+  }
+  const problems: string[] = [];
+  if (path !== "") {
+    problems.push(`${at("deploy", "path")}: in a registry each site has a name of its own: oci://REGISTRY/…/${path}`);
+  }
+  if (layout !== "image") problems.push(`${at("deploy", "layout")}: a registry holds images: expected image`);
+  for (const [name, { format, secret }] of Object.entries(volumes)) {
+    if (format !== "git" || secret) continue;
+    problems.push(`${at("volumes", name, "format")}: format git is for git repositories, not for registries`);
+  }
+  return problems;
 }
 
 function hasVolume(values: Readonly<Record<string, unknown>>, name: string): boolean {

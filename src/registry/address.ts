@@ -15,7 +15,7 @@ export interface RegistryAddress {
   readonly host: string;
   /** `owner/www` (distribution-spec, "Pulling manifests"). */
   readonly name: string;
-  /** Those in the address itself. */
+  /** What stands before the host: a user name and a token, either of which may be "". */
   readonly credentials?: Credentials;
 }
 
@@ -41,8 +41,13 @@ export function parseAddress(address: string): RegistryAddress {
   if (!NAME.test(name) || host.length + name.length > MAX_LENGTH) throw badName(host, name);
   const plain = scheme === "oci+http" || LOOPBACK.test(host);
   const origin = `${plain ? "http" : "https"}://${host === "docker.io" ? "registry-1.docker.io" : host}`;
-  const credentials = parseUserinfo(userinfo);
-  return { text, origin: new URL(origin).origin, host, name, ...(credentials ? { credentials } : {}) };
+  return {
+    text,
+    origin: new URL(origin).origin,
+    host,
+    name,
+    ...(userinfo ? { credentials: parseUserinfo(userinfo) } : {}),
+  };
 }
 
 /** Whether an origin is on this machine, where plain http gives nothing away. */
@@ -60,17 +65,24 @@ function badName(host: string, name: string): DeployError {
   return new DeployError("USAGE", `${shown} is not the name of a repository in a registry`, { hint });
 }
 
-function parseUserinfo(userinfo: string | undefined): Credentials | undefined {
-  if (!userinfo) return undefined;
-  const colon = userinfo.indexOf(":");
+const TOKEN = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-)|^[A-Za-z0-9_.-]{20,}$/;
+
+/** user:token, a user alone, or a token alone in its place. */
+function parseUserinfo(userinfo: string): Credentials {
+  const [first = "", ...rest] = userinfo.split(":");
   try {
-    // A token alone in the place of the user name is how some write it.
-    if (colon < 0) return { username: "", password: decodeURIComponent(userinfo) };
-    return {
-      username: decodeURIComponent(userinfo.slice(0, colon)),
-      password: decodeURIComponent(userinfo.slice(colon + 1)),
-    };
+    const [username, password] = [decodeURIComponent(first), decodeURIComponent(rest.join(":"))];
+    return password === "" && TOKEN.test(username) ? { username: "", password: username } : { username, password };
   } catch {
     throw new DeployError("USAGE", "the user name or token in the address is not written as in a URL", { hint: HINT });
   }
+}
+
+/** What to show a registry: what stands in the address, and what was given for the rest. */
+export function credentialsOf(
+  { credentials }: RegistryAddress,
+  given: Credentials | undefined,
+): Credentials | undefined {
+  const password = credentials?.password || given?.password;
+  return password ? { username: credentials?.username || given?.username || "", password } : undefined;
 }

@@ -17,7 +17,7 @@ export type { Descriptor } from "./referrers.ts";
 export interface RegistryOptions {
   /** `oci://HOST[:PORT]/NAME`; `oci+http://…` for plain http to another machine. May carry user:token@. */
   readonly address: string;
-  /** Before those in the address. */
+  /** What stands in the address comes first. */
   readonly credentials?: Credentials | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;

@@ -1,7 +1,7 @@
 /** Requests to one repository of a registry: authorized, asked again where that may help, refused in our words. */
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
-import { type Credentials, isLoopback, type RegistryAddress } from "./address.ts";
+import { type Credentials, credentialsOf, isLoopback, type RegistryAddress } from "./address.ts";
 import { authorizer } from "./authorize.ts";
 import { type Answer, type Circumstances, exchange, type Request, Transient } from "./exchange.ts";
 import { type Asked, refusal } from "./refusal.ts";
@@ -50,7 +50,8 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 export function openTransport(options: TransportOptions): Transport {
   const { address, log, signal, random } = options;
   const circumstances: Circumstances = { address: address.text, signal, env: options.env };
-  const authorize = authorizer(address, options.credentials ?? address.credentials, circumstances);
+  const credentials = credentialsOf(address, options.credentials);
+  const authorize = authorizer(address, credentials, circumstances);
   const { origin } = address;
   const url = (at: string) => new URL(`${origin}/v2/${address.name}/${at}`);
 
@@ -112,8 +113,7 @@ export function openTransport(options: TransportOptions): Transport {
     const { status, headers } = answer;
     if (call.expect.includes(status)) return answer;
     const body = await answer.bytes(MAX_REFUSAL).catch(() => Buffer.alloc(0));
-    const isAuthorized = authorize.header(call.kind) !== undefined && options.credentials !== undefined;
-    const asked = { ...call, address: address.text, authorized: isAuthorized || address.credentials !== undefined };
+    const asked = { ...call, address: address.text, authorized: credentials !== undefined };
     const failure = refusal(asked, status, body.toString("utf8"));
     const mayPass = status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 507);
     throw mayPass ? new Transient(failure, retryAfter(headers)) : failure;

@@ -18,8 +18,8 @@ import { tagNames, type TagNames } from "./tags.ts";
 
 /** What goes along with a release: runnable images, signatures. */
 export interface Companion {
-  /** Called when the release's files are there and before any tag is; again where it has to take another number. */
-  push(arrived: Arrived): Promise<void>;
+  /** Called when the release's files are there and before any tag is; again where it takes another number. Bytes sent. */
+  push(arrived: Arrived): Promise<number>;
   /** Moved with the tag of the newest. */
   readonly tags: readonly FollowingTag[];
 }
@@ -210,7 +210,7 @@ async function send(publication: Publication, contents: Contents): Promise<Candi
   const artifact = { digest: `sha256:${sha256(bytes)}`, bytes };
   publication.sent += bytes.length;
   for (const companion of companions) {
-    await companion.push({ registry, release, manifest: contents.manifest, artifact });
+    publication.sent += await companion.push({ registry, release, manifest: contents.manifest, artifact });
   }
   return {
     posted: posted(bytes, artifact.digest, registry.address),

@@ -23,7 +23,7 @@ export interface TagNames {
 }
 
 const BRANCH = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,31}$/;
-const RESERVED = /^(?:latest$|source-|sequence-|runnable(?:-|$)|sha256-)/;
+const RESERVED = /^(?:latest$|source-|sequence-|runnable|sha256-)/;
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const NUMBERED = /^([1-9]\d{0,11})-([0-9a-f]{40}|[0-9a-f]{64})$/;
 

@@ -1,0 +1,47 @@
+/** A destination by its address: a git repository, or a repository of an OCI registry. */
+import { isRegistryAddress } from "../registry/address.ts";
+import type { Log } from "../util/log.ts";
+import { type Access, type AccessInputs, openAccess, requirePrograms } from "./access.ts";
+import type { Destination } from "./destination.ts";
+import { gitDestination } from "./git.ts";
+import { registryFor } from "./oci/access.ts";
+import { registryDestination } from "./oci/companions.ts";
+
+/** How releases are kept there: `deploy` of the configuration. */
+export interface DeploySettings {
+  readonly branch: string;
+  /** Directory of the release, or "" for the root; git only. */
+  readonly path: string;
+  readonly history?: number | undefined;
+  /** Registries: whether images that urunc runs go along. */
+  readonly runnable: boolean;
+}
+
+export interface DestinationInputs extends AccessInputs {
+  readonly settings: DeploySettings;
+  /** Registries: Sigstore bundles about the release, to go with it. */
+  readonly attestation?: string | undefined;
+  readonly log: Log;
+}
+
+/** Throws what `openAccess` does, and PROGRAM_MISSING; CONFIG_INVALID for a branch that a registry cannot have. */
+export async function openDestination(
+  inputs: DestinationInputs,
+): Promise<Disposable & { readonly destination: Destination; readonly access: Access | undefined }> {
+  const { settings, log, repository } = inputs;
+  if (isRegistryAddress(repository)) {
+    const registry = registryFor(inputs);
+    const { attestation } = inputs;
+    const destination = registryDestination({ registry, ...settings, attestation, log, random: Math.random });
+    return { destination, access: undefined, [Symbol.dispose]() {} };
+  }
+  const access = openAccess(inputs);
+  try {
+    await requirePrograms(access);
+  } catch (error) {
+    access[Symbol.dispose]();
+    throw error;
+  }
+  const destination = gitDestination({ access, ...settings, log, random: Math.random });
+  return { destination, access, [Symbol.dispose]: () => access[Symbol.dispose]() };
+}

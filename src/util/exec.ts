@@ -73,7 +73,9 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
     stderr = (stderr + chunk).slice(-STDERR_KEPT);
   });
   try {
-    const [code] = await Promise.all([ended, output, feed(child.stdin as Writable, options.input)]);
+    // A program that has ended wants no more input, though whoever has it may still be waiting for a reason to give it.
+    const fed = Promise.race([feed(child.stdin as Writable, options.input), ended]);
+    const [code] = await Promise.all([ended, output, fed]);
     // Half of what was asked for is no result, and the process is about to end.
     return ending ? await never() : { code, stdout: Buffer.concat(stdout), stderr };
   } catch (error) {

@@ -1,6 +1,5 @@
 /** The verb `prune`. */
-import { openAccess, requirePrograms } from "../destination/access.ts";
-import { prune as pruneHistory } from "../destination/prune.ts";
+import { pruneDestination } from "../destination/open.ts";
 import { DeployError } from "../errors.ts";
 import { count } from "../util/size.ts";
 import type { Command } from "./command.ts";
@@ -11,9 +10,14 @@ export const prune: Command = {
   about: `
 Keeps the last N deployments of a deployment repository's branch and lets the server forget the older ones, tags included.
 Branch and tags move in one push or not at all; the newest release is there at every moment. Hosts follow as before.
+In a registry (oci://…) the tags of older releases are deleted, where it allows that; the newest keeps its own.
 The server gives the space back when it next collects garbage.`,
   options: {
-    repository: { value: "URL", required: true, help: "owner/name, https://…, ssh://…, git@host:…, or a path" },
+    repository: {
+      value: "URL",
+      required: true,
+      help: "owner/name, https://…, ssh://…, git@host:…, oci://…, or a path",
+    },
     history: { value: "N", required: true, help: "deployments to keep, 1 or more" },
     branch: { value: "NAME", help: "branch of the deployment repository (default: main)" },
     "ssh-key": { value: "FILE", help: "private key (deploy key) for ssh" },
@@ -27,16 +31,17 @@ The server gives the space back when it next collects garbage.`,
     if (!Number.isSafeInteger(history) || history < 1) {
       throw new DeployError("USAGE", `--history: expected a whole number of 1 or more, found ${args.text("history")}`);
     }
-    using access = openAccess({
+    const dryRun = args.flag("dry-run");
+    const pruned = await pruneDestination({
       ...io,
       repository: args.text("repository") as string,
+      branch: args.text("branch") ?? "main",
+      history,
+      dryRun,
       token: io.env.UNIKERNEL_DEPLOY_TOKEN,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),
       knownHosts: readNamedFile(args.text("known-hosts"), io.directory),
     });
-    await requirePrograms(access);
-    const dryRun = args.flag("dry-run");
-    const pruned = await pruneHistory({ access, branch: args.text("branch") ?? "main", history, dryRun, log: io.log });
     const { kept, removedTags, changed } = pruned;
     const what = changed
       ? `${dryRun ? "would keep" : "kept"} ${count(kept.length, "deployment")}, ${count(removedTags.length, "tag")} gone`

@@ -5,7 +5,10 @@ import { type Access, type AccessInputs, openAccess, requirePrograms } from "./a
 import type { Destination } from "./destination.ts";
 import { gitDestination } from "./git.ts";
 import { registryFor } from "./oci/access.ts";
-import { registryDestination } from "./oci/companions.ts";
+import { companionsOf, registryDestination } from "./oci/companions.ts";
+import { pruneRegistry } from "./oci/retention.ts";
+import { tagNames } from "./oci/tags.ts";
+import { type Pruned, prune } from "./prune.ts";
 
 /** How releases are kept there: `deploy` of the configuration. */
 export interface DeploySettings {
@@ -44,4 +47,24 @@ export async function openDestination(
   }
   const destination = gitDestination({ access, ...settings, log, random: Math.random });
   return { destination, access, [Symbol.dispose]: () => access[Symbol.dispose]() };
+}
+
+export interface PruneInputs extends AccessInputs {
+  readonly branch: string;
+  /** Deployments to keep, 1 or more. */
+  readonly history: number;
+  readonly dryRun: boolean;
+  readonly log: Log;
+}
+
+/** Throws what `openDestination` does, and RELEASE_MISSING or PUSH_REJECTED as the two kinds of it do. */
+export async function pruneDestination(inputs: PruneInputs): Promise<Pruned> {
+  const { repository, branch, log } = inputs;
+  if (isRegistryAddress(repository)) {
+    const companions = companionsOf({ branch, runnable: false });
+    return pruneRegistry({ registry: registryFor(inputs), companions, log }, tagNames(branch), inputs);
+  }
+  using access = openAccess(inputs);
+  await requirePrograms(access);
+  return prune({ ...inputs, access });
 }

@@ -16,6 +16,9 @@ export interface Pruned {
   readonly kept: readonly string[];
   /** Tags that are gone, or would be. */
   readonly removedTags: readonly string[];
+  /** Digest of the newest release, which stays. */
+  readonly tip: string;
+  readonly changed: boolean;
 }
 
 /** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
@@ -48,7 +51,7 @@ export async function pruneRegistry(
       log.progress(`${done + 1} of ${removed.length} tags gone`);
     }
   }
-  return { kept, removedTags: removed };
+  return { kept, removedTags: removed, tip: newest.digest, changed: removed.length > 0 };
 }
 
 interface Choosing {

@@ -1,4 +1,5 @@
 /** The verb `deploy`. */
+import { memoryDirectory } from "../destination/memory.ts";
 import { openDestination } from "../destination/open.ts";
 import { DeployError } from "../errors.ts";
 import { readConfig } from "../inputs/config.ts";
@@ -33,6 +34,7 @@ never stands in argv of git or in a file. For a registry, what docker login left
     config: { value: "FILE", help: "configuration (default: unikernel.yml where there is one)" },
     force: { help: "deploy even another build of a deployed commit, or an older commit; moves its tag" },
     "dry-run": { help: "do everything but the push" },
+    "no-cache": { help: "neither use nor keep what the last deploy saw of the repository" },
   },
   positionals: [],
   examples: [
@@ -60,6 +62,7 @@ never stands in argv of git or in a file. For a registry, what docker login left
       ...io,
       repository,
       settings: config.deploy,
+      cache: args.flag("no-cache") ? undefined : memoryDirectory(io.env),
       token: io.env.UNIKERNEL_DEPLOY_TOKEN,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),
       knownHosts: readNamedFile(args.text("known-hosts"), io.directory),

@@ -29,6 +29,13 @@ const MAX_BYTES = 96 * 1024 * 1024;
 /** Places remembered in one directory; the oldest is forgotten first. */
 const MAX_FILES = 32;
 
+/** Where memories are kept on this machine; undefined where nobody says so and there is no home. */
+export function memoryDirectory(env: NodeJS.ProcessEnv): string | undefined {
+  if (env["UNIKERNEL_DEPLOY_CACHE"]) return env["UNIKERNEL_DEPLOY_CACHE"];
+  const caches = env["XDG_CACHE_HOME"] || (env["HOME"] && path.join(env["HOME"], ".cache"));
+  return caches ? path.join(caches, "unikernel-deploy") : undefined;
+}
+
 /** In a file of its own below `directory`; without one nothing is remembered. */
 export function openMemory(directory: string | undefined, place: MemoryPlace): Memory {
   if (directory === undefined) return { load: () => new Map(), save() {} };

@@ -24,6 +24,8 @@ export interface DestinationInputs extends AccessInputs {
   readonly settings: DeploySettings;
   /** Registries: Sigstore bundles about the release, to go with it. */
   readonly attestation?: string | undefined;
+  /** Git only: a directory for what the next deploy need not ask for again. */
+  readonly cache?: string | undefined;
   readonly log: Log;
 }
 
@@ -31,7 +33,7 @@ export interface DestinationInputs extends AccessInputs {
 export async function openDestination(
   inputs: DestinationInputs,
 ): Promise<Disposable & { readonly destination: Destination; readonly access: Access | undefined }> {
-  const { settings, log, repository } = inputs;
+  const { settings, cache, log, repository } = inputs;
   if (isRegistryAddress(repository)) {
     const registry = registryFor(inputs);
     const { attestation } = inputs;
@@ -45,7 +47,7 @@ export async function openDestination(
     access[Symbol.dispose]();
     throw error;
   }
-  const destination = gitDestination({ access, ...settings, log, random: Math.random });
+  const destination = gitDestination({ access, ...settings, cache, log, random: Math.random });
   return { destination, access, [Symbol.dispose]: () => access[Symbol.dispose]() };
 }
 

@@ -1,6 +1,6 @@
 /** Paths carried from one build to the next. A cache that is broken, full or read-only never fails a run. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { messageOf } from "../errors.ts";
 import type { Log } from "../util/log.ts";
@@ -36,6 +36,46 @@ export async function restoreCache(paths: readonly string[], directory: string, 
       if (present.length > 0) await quietly(log, "saved", () => api.saveCache(absolute, key));
     },
   };
+}
+
+/**
+ * Carries what a deploy saw of its repository to the next one. Nothing hangs on it: what is read from it is verified,
+ * and without it the next deploy asks the server.
+ */
+export async function restoreMemory(
+  directory: string,
+  place: readonly string[],
+  { env, log }: { readonly env: NodeJS.ProcessEnv; readonly log: Log },
+): Promise<Cached> {
+  const nothing = { save: async () => {} };
+  const run = `${env["GITHUB_RUN_ID"]}-${env["GITHUB_RUN_ATTEMPT"]}-${env["GITHUB_JOB"]}`;
+  const prefix = `unikernel-deploy-memory-${createHash("sha256").update(place.join("\n")).digest("hex").slice(0, 16)}-`;
+  try {
+    const api = await import("./actions-cache.ts");
+    if (!api.isFeatureAvailable()) return nothing;
+    // Of a run that nobody repeats: the newest of all the others is what serves.
+    await api.restoreCache([directory], `${prefix}${run}`, [prefix]);
+    const before = listing(directory);
+    return {
+      async save() {
+        if (listing(directory) === before) return;
+        await api.saveCache([directory], `${prefix}${run}`).catch((error: unknown) => log.info(unkept(error)));
+      },
+    };
+  } catch (error) {
+    log.info(unkept(error));
+    return nothing;
+  }
+}
+
+const unkept = (error: unknown) =>
+  `cache: what is known of the deployment repository was not kept: ${messageOf(error)}`;
+
+/** Names and times of the files in a directory. */
+function listing(directory: string): string {
+  if (!existsSync(directory)) return "";
+  const files = readdirSync(directory).map((name) => `${name} ${statSync(path.join(directory, name)).mtimeMs}`);
+  return files.sort().join("\n");
 }
 
 function digestOf(paths: readonly string[], directory: string): string {

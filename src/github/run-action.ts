@@ -1,7 +1,7 @@
 /** One run of the Action: inputs to plan to result, with what only a workflow has around it: cache, comment, waiting. */
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { readConfigFile } from "../cli/config-file.ts";
+import { readConfigFile, readNamedFile } from "../cli/config-file.ts";
 import { type Access, openAccess } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
 import { gitDestination } from "../destination/git.ts";
@@ -58,14 +58,16 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   const forge = forgeOf(inputs, ports.env, ports.log);
   const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
   using reading = opened || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
-  const found = await cachedRun(inputs, plan, ports.log, () =>
+  const once = () =>
     run(plan, config, {
       ...ports,
       directory: inputs.directory,
       tools: { "unikernel-deploy": ports.version },
       ...(opened ? { destination: opened.destination, publish } : {}),
       ...comparing({ access: opened?.access, reading, config, publish, log: ports.log }),
-    }),
+    });
+  const found = await cachedRun(inputs, plan, ports.log, () =>
+    opened?.access ? remembering(inputs, config, ports, once) : once(),
   );
   const result = inputs.mode === "check" ? withBuildReport(found) : found;
   const summary = renderSummary(result);
@@ -83,8 +85,27 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
 
 function destinationFor(inputs: ActionInputs, config: Config, { env, log }: ActionPorts) {
   const repository = config.deploy.repository as string;
-  const options = { ...inputs, env, log, repository, settings: config.deploy };
+  const attestation = readNamedFile(inputs.attestationFile, inputs.directory);
+  const options = { ...inputs, attestation, env, log, repository, settings: config.deploy, cache: memoryOf(inputs) };
   return openDestination({ ...options, token: tokenFor(repository, inputs, env) });
+}
+
+/** What the deploy before saw of the repository. */
+const memoryOf = ({ out }: ActionInputs) => path.join(path.dirname(out), "unikernel-deploy-memory");
+
+/** With what the deploy before saw of a git repository, where there is a cache to carry it. */
+async function remembering(
+  inputs: ActionInputs,
+  { deploy }: Config,
+  ports: ActionPorts,
+  work: () => Promise<RunResult>,
+): Promise<RunResult> {
+  const { restoreMemory } = await import("./cache.ts");
+  const place = [deploy.repository ?? "", deploy.branch, deploy.path];
+  const memory = await restoreMemory(memoryOf(inputs), place, ports);
+  const result = await work();
+  await memory.save();
+  return result;
 }
 
 /** The job's own token is the input's default. It is of no use to another server, and none of its business. */
@@ -166,9 +187,16 @@ function outputsOf(result: RunResult, plan: Plan, inputs: ActionInputs): Record<
     changed: String(published?.outcome === "deployed"),
     "deployed-commit": published?.revision ?? "",
     sequence: published ? String(published.manifest.sequence ?? "") : "",
+    image: runnableImage(published),
     "kernel-sha256": manifest.kernels[0]?.sha256 ?? "",
     "data-sha256": manifest.volumes.find(isDataVolume)?.sha256 ?? "",
   };
+}
+
+/** That of the first kernel which has one. */
+function runnableImage(published: RunResult["published"]): string {
+  const targets = published?.manifest.kernels.map(({ target }) => target ?? "") ?? [];
+  return targets.map((target) => published?.images?.[target]).find((image) => image !== undefined) ?? "";
 }
 
 /** A release that was given is left as it is; the report of checking it again stands beside. */

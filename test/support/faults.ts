@@ -10,6 +10,8 @@ export type Fault =
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>> }
   /** So many bytes go through, then the connection is closed. */
   | { readonly cutAfterBytes: number; readonly direction: Direction }
+  /** So many bytes go through, and the rest is lost without anybody being told. */
+  | { readonly truncateAfterBytes: number; readonly direction: Direction }
   /** So many bytes go through, then nothing happens until the client gives up. */
   | { readonly stallAfterBytes: number; readonly direction: Direction }
   | { readonly bytesPerSecond: number; readonly direction: Direction };
@@ -21,6 +23,7 @@ export type Chunks = AsyncIterable<Buffer>;
 export function impaired(chunks: Chunks, direction: Direction, socket: Socket, fault: Fault | undefined): Chunks {
   if (!fault || "status" in fault || fault.direction !== direction) return chunks;
   if ("bytesPerSecond" in fault) return dripped(chunks, fault.bytesPerSecond);
+  if ("truncateAfterBytes" in fault) return truncated(chunks, fault.truncateAfterBytes);
   if ("cutAfterBytes" in fault) return limited(chunks, fault.cutAfterBytes, () => hangUp(socket));
   return limited(chunks, fault.stallAfterBytes, () => closed(socket));
 }
@@ -31,6 +34,14 @@ async function* limited(chunks: Chunks, limit: number, atLimit: () => Promise<vo
     if (left > 0) yield chunk.subarray(0, left);
     left -= chunk.length;
     if (left < 0) return await atLimit();
+  }
+}
+
+async function* truncated(chunks: Chunks, limit: number): Chunks {
+  let left = limit;
+  for await (const chunk of chunks) {
+    if (left > 0) yield chunk.subarray(0, left);
+    left -= chunk.length;
   }
 }
 

@@ -38,10 +38,14 @@ export interface GitRequest {
   readonly bytesOut: number;
   /** What `git http-backend` had to say on stderr. */
   readonly stderr: string;
+  /** Whether the whole body of the request has come. */
+  readonly received: boolean;
+  /** Whether nothing more will happen. */
+  readonly done: boolean;
 }
 
-/** Decides about each request, before authentication; undefined lets it pass. */
-export type FaultHook = (request: GitRequest) => Fault | undefined;
+/** Decides about each request, before authentication; undefined lets it pass. The request waits for the answer. */
+export type FaultHook = (request: GitRequest) => Fault | undefined | Promise<Fault | undefined>;
 
 /** Sums over all requests since the start or the last `reset`. */
 export interface Totals {
@@ -100,11 +104,15 @@ export async function gitServer(options: GitServerOptions): Promise<GitServer> {
     const record = recordOf(request, options.token);
     requests.push(record);
     sockets.add(request.socket);
-    const fault = server.fault?.(record);
+    const fault = await server.fault?.(record);
     const needsToken = record.service === "git-receive-pack" || options.anonymousRead !== true;
-    if (fault && "status" in fault) answer(response, record, fault.status, fault.headers);
-    else if (needsToken && !record.authorized) answer(response, record, 401, CHALLENGE);
-    else await runBackend({ request, response, record, fault, root });
+    try {
+      if (fault && "status" in fault) answer(response, record, fault.status, fault.headers);
+      else if (needsToken && !record.authorized) answer(response, record, 401, CHALLENGE);
+      else await runBackend({ request, response, record, fault, root });
+    } finally {
+      record.done = true;
+    }
   });
   const server: GitServer = {
     url: loopback.url,
@@ -160,6 +168,8 @@ function recordOf(request: IncomingMessage, token: string): Recorded {
     bytesIn: 0,
     bytesOut: 0,
     stderr: "",
+    received: false,
+    done: false,
   };
 }
 
@@ -198,7 +208,10 @@ async function runBackend(exchange: Exchange): Promise<void> {
   pipeline(
     counted(impaired(sent, "request", request.socket, fault), (bytes) => (record.bytesIn += bytes)),
     backend.stdin,
-  ).catch(() => request.resume());
+  ).then(
+    () => (record.received = true),
+    () => request.resume(),
+  );
   const complaints = text(backend.stderr).then((stderr) => (record.stderr = stderr));
   const download = sendCgiAnswer(backend.stdout, exchange);
   // The upload is not waited for: once it has its answer, a client may leave without having sent everything.
@@ -206,11 +219,13 @@ async function runBackend(exchange: Exchange): Promise<void> {
   if (!response.headersSent) answer(response, record, 502);
 }
 
-/** RFC 3875, section 4.1, and what git-http-backend(1) adds to it. */
+/**
+ * RFC 3875, section 4.1, and what git-http-backend(1) adds to it. Without CONTENT_LENGTH: of a request that ends too early the
+ * backend would else wait for the rest for ever, reading its end again and again.
+ */
 function cgiEnvironment({ request, record, root }: Exchange): Record<string, string> {
   const url = new URL(request.url ?? "/", "http://server");
   const optional = {
-    CONTENT_LENGTH: header(request.headers, "content-length"),
     HTTP_CONTENT_ENCODING: header(request.headers, "content-encoding"),
     GIT_PROTOCOL: record.protocol,
     REMOTE_USER: record.authorized ? record.user || "token" : undefined,

@@ -29,6 +29,10 @@ never stands in argv of git or in a file. For a registry, what docker login left
     "ssh-key": { value: "FILE", help: "private key (deploy key) for ssh" },
     "known-hosts": { value: "FILE", help: "host keys for ssh servers other than github.com" },
     "signing-key": { value: "FILE", help: "private ed25519 key that signs the manifest" },
+    attestation: {
+      value: "FILE",
+      help: "registries: Sigstore bundles to attach to the release, also to one deployed before",
+    },
     runnable: { help: "registries: also push an OCI image of each kernel with its volume, as urunc runs it" },
     history: { value: "N", help: "keep only the last N deployments (default: all)" },
     config: { value: "FILE", help: "configuration (default: unikernel.yml where there is one)" },
@@ -62,6 +66,7 @@ never stands in argv of git or in a file. For a registry, what docker login left
       ...io,
       repository,
       settings: config.deploy,
+      attestation: readNamedFile(args.text("attestation"), io.directory),
       cache: args.flag("no-cache") ? undefined : memoryDirectory(io.env),
       token: io.env.UNIKERNEL_DEPLOY_TOKEN,
       sshKey: readNamedFile(args.text("ssh-key"), io.directory),

@@ -16,6 +16,8 @@ export interface ActionInputs {
   readonly token: string | undefined;
   readonly sshKey: string | undefined;
   readonly signingKey: string | undefined;
+  /** Path of a file with Sigstore bundles about the release. */
+  readonly attestationFile: string | undefined;
   readonly knownHosts: string | undefined;
   readonly cache: readonly string[];
   readonly cacheOnFailure: boolean;
@@ -87,6 +89,7 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
     token,
     sshKey,
     signingKey,
+    attestationFile: text("attestation"),
     knownHosts: text("known-hosts"),
     cache: list("cache") ?? [],
     cacheOnFailure: flag("cache-on-failure"),

@@ -156,7 +156,7 @@ describe("action.yml and the workflow", () => {
   });
 
   test("every input of the Action is at hand, or is decided by the workflow", () => {
-    const decided = ["mode", "release", "token", "ssh-key", "signing-key", "force", "dry-run"];
+    const decided = ["mode", "release", "token", "ssh-key", "signing-key", "attestation", "force", "dry-run"];
     const missing = Object.keys(action.inputs).filter((name) => !(name in on.workflow_call.inputs));
     assert.deepEqual(
       missing.filter((name) => !decided.includes(name)),

@@ -1,77 +1,76 @@
 /**
  * Who is the newest, when several deploy at once to a registry, where the last writer of a tag wins. Each announces its
- * release under a number, looks who else has, and does what this says, until there is nothing left to do. The rules:
- * whoever sees a newer release steps back; whoever has a number that is not above that of an older release takes a higher
- * one; the tag of the newest is moved to the highest number by anybody who finds it elsewhere. docs/registry.md says why
- * that is enough. Pure.
+ * release under a number, then looks who else has, decides by writing the tag of its source commit, moves the tag of the
+ * newest, and looks again until there is nothing left to do. Of two that announce, the one that looks last sees the
+ * other, which is why these rules are enough: whoever sees its number taken takes a higher one; whoever sees a newer
+ * release that has decided steps back; and whoever finds the tag of the newest elsewhere than at the highest number that
+ * has decided puts it there. docs/registry.md tells it at length. Pure.
  */
-
-export interface Entrant {
-  readonly commit: string;
-  readonly committedAt: string | undefined;
-  readonly sequence: number;
-  /** `sha256:<hex>` of the artifact manifest. */
-  readonly digest: string;
-}
 
 /** What an entrant's source is to ours. */
 export type Relation = "older" | "newer" | "unrelated";
 
-/**
- * How ours takes what it finds: `ordinary` steps back for a newer one, `forced` overtakes it (--force), and `settled` has
- * been the newest already, so that whatever comes later comes after it.
- */
-export type Mode = "ordinary" | "forced" | "settled";
-
-export interface Field<E extends Entrant = Entrant> {
-  /** Undefined once it has stepped back. */
-  readonly mine: E | undefined;
-  readonly mode: Mode;
-  /** Every other commit's announcement that may matter, the highest of each, and the newest release. */
-  readonly others: readonly (E & { readonly relation: Relation })[];
-  /** What the tag of the newest is now. */
-  readonly latest: E | undefined;
+export interface Mine {
+  readonly sequence: number;
+  /** Whether the tag of our source commit says this number. */
+  readonly decided: boolean;
 }
 
-export type Verdict<E extends Entrant = Entrant> =
-  | { readonly kind: "step back"; readonly after: E }
-  | { readonly kind: "renumber"; readonly sequence: number }
-  | { readonly kind: "move"; readonly to: E }
+export interface Other {
+  readonly relation: Relation;
+  /** The highest number it has announced. */
+  readonly sequence: number;
+  /** The number that the tag of its source commit says; undefined where there is no such tag. */
+  readonly decided: number | undefined;
+}
+
+export interface Field<O extends Other = Other> {
+  /** Undefined once it has stepped back. */
+  readonly mine: Mine | undefined;
+  /** Whether ours is to be the newest whatever else is there (--force). */
+  readonly forced: boolean;
+  /** Whether to wait for those that have announced and not decided. */
+  readonly patient: boolean;
+  /** Numbers that other commits have announced at any time. */
+  readonly taken: ReadonlySet<number>;
+  /** Every other commit that announced a number not below the newest's, and the newest. */
+  readonly others: readonly O[];
+  /** The number of the newest. */
+  readonly latest: number | undefined;
+}
+
+export type Verdict<O extends Other = Other> =
+  | { readonly kind: "step back"; readonly after: O }
+  | { readonly kind: "wait" }
+  | { readonly kind: "renumber" }
+  /** Our source commit's tag, then that of the newest. */
+  | { readonly kind: "decide" }
+  | { readonly kind: "move"; readonly to: "mine" | O }
   | { readonly kind: "done" };
 
-export function judge<E extends Entrant>(field: Field<E>): Verdict<E> {
-  const { mine, mode, others, latest } = field;
-  const top = highestOf([...(latest ? [latest] : []), ...(mine ? [mine] : []), ...others]);
-  if (mine && mode !== "settled") {
-    const newer = others.find(({ relation }) => relation === "newer");
-    if (newer && mode === "ordinary") return { kind: "step back", after: newer };
-    if (others.some((other) => clashes(field, mine, other))) {
-      const highest = Math.max(mine.sequence, ...others.map(({ sequence }) => sequence));
-      return { kind: "renumber", sequence: highest + 1 };
-    }
-    if (top && top.commit !== mine.commit) return { kind: "step back", after: top };
+export function judge<O extends Other>(field: Field<O>): Verdict<O> {
+  const { mine, others, latest } = field;
+  if (mine && !mine.decided) return judgeUndecided(field, mine);
+  // It had not been seen by the time we decided, and was not waited for.
+  if (mine && others.some((other) => other.relation === "older" && (other.decided ?? 0) >= mine.sequence)) {
+    return { kind: "renumber" };
   }
-  const isThere = !top || (latest?.commit === top.commit && latest.sequence === top.sequence);
-  return isThere ? { kind: "done" } : { kind: "move", to: top };
+  let to: "mine" | O | undefined = mine ? "mine" : undefined;
+  let highest = mine?.sequence ?? 0;
+  for (const other of others) {
+    if ((other.decided ?? 0) <= highest) continue;
+    highest = other.decided as number;
+    to = other;
+  }
+  return to === undefined || highest === latest ? { kind: "done" } : { kind: "move", to };
 }
 
-/**
- * Whether ours needs a higher number: than an older release has, than anything has where ours is forced, and where
- * history does not say, if ours is the later of two with one number.
- */
-function clashes({ mode, latest }: Field, mine: Entrant, other: Entrant & { readonly relation: Relation }): boolean {
-  if (other.relation === "older" || mode === "forced") return other.sequence >= mine.sequence;
-  if (other.sequence !== mine.sequence) return false;
-  return other.commit === latest?.commit || isLater(mine, other);
-}
-
-/** An order that everybody arrives at who has to choose between two that history does not order. */
-function isLater(a: Entrant, b: Entrant): boolean {
-  const [at, bt] = [a.committedAt ?? "", b.committedAt ?? ""];
-  return at === bt ? a.commit > b.commit : at > bt;
-}
-
-/** The first of those with the highest number. */
-function highestOf<E extends Entrant>(entrants: readonly E[]): E | undefined {
-  return entrants.reduce<E | undefined>((top, next) => (top && top.sequence >= next.sequence ? top : next), undefined);
+function judgeUndecided<O extends Other>({ forced, patient, taken, others }: Field<O>, mine: Mine): Verdict<O> {
+  const newer = others.filter(({ relation }) => relation === "newer");
+  const decided = newer.find((other) => other.decided !== undefined);
+  if (!forced && decided) return { kind: "step back", after: decided };
+  if (!forced && newer.length > 0 && patient) return { kind: "wait" };
+  const isAbove = (other: Other) => Math.max(other.decided ?? 0, other.relation === "older" ? other.sequence : 0);
+  if (taken.has(mine.sequence) || others.some((other) => isAbove(other) >= mine.sequence)) return { kind: "renumber" };
+  return { kind: "decide" };
 }

@@ -4,8 +4,8 @@ import { DeployError } from "../../errors.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Log } from "../../util/log.ts";
 import type { PublishOptions } from "../destination.ts";
-import { judge, type Relation, type Verdict } from "./order.ts";
-import { announce, type FollowingTag, moveNewest, type Posted, readPosted, takeBack } from "./shelf.ts";
+import { judge, type Other, type Relation, type Verdict } from "./order.ts";
+import { announce, decide, type FollowingTag, moveNewest, type Posted, readPosted, takeBack } from "./shelf.ts";
 import type { Announcement, TagNames } from "./tags.ts";
 
 /** Our release, announced. */
@@ -33,45 +33,66 @@ export interface Settled {
 }
 
 /** Each of many that deploy at once costs some rounds; this many mean that nobody comes to rest. */
-const MAX_ROUNDS = 200;
+const MAX_ROUNDS = 300;
+/** Rounds in which a newer release that has announced and not decided is waited for: some ten seconds. */
+const PATIENCE = 25;
 /** Announcements that are looked at in a round: those without a newest release to compare with may be many. */
 const MAX_READ = 64;
+const LONGEST_WAIT = 1000;
 
 export async function settle(announced: Candidate, options: SettleOptions): Promise<Settled> {
-  const { registry, names, log, random, publishing } = options;
+  const { registry, names, log, random, publishing, following } = options;
+  const { commit } = announced.posted;
   const relations = relationsTo(announced.posted, publishing);
   let mine: Candidate | undefined = announced;
-  let wasNewest = false;
+  let waited = 0;
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const tags = await registry.tags();
     const latest = await readPosted(registry, names.newest);
     mine = mine && (await ownNow(mine, names.announcements(tags), options));
-    wasNewest ||= latest?.commit === announced.posted.commit;
-    const settled: boolean = wasNewest || (!publishing.force && names.sources(tags).has(announced.posted.commit));
-    const verdict: Verdict<Posted> = judge({
-      mine: mine?.posted,
-      mode: settled ? "settled" : publishing.force ? "forced" : "ordinary",
-      others: await readOthers({ tags, latest, commit: announced.posted.commit, relations }, options),
-      latest,
+    const decided = names.sources(tags).has(commit) ? await readPosted(registry, names.source(commit)) : undefined;
+    const verdict: Verdict<Entrant> = judge({
+      mine: mine && { sequence: mine.posted.sequence, decided: decided?.sequence === mine.posted.sequence },
+      forced: publishing.force,
+      patient: waited < PATIENCE,
+      taken: numbersTaken(names.announcements(tags), commit),
+      others: await readOthers({ tags, latest, commit, relations }, options),
+      latest: latest?.sequence,
     });
-    if (verdict.kind === "done") return { mine, latest };
-    if (verdict.kind === "step back") {
-      log.info(`${verdict.after.commit.slice(0, 12)} is newer and came first`);
-      if (mine) await takeBack(registry, names, mine.posted);
+    if (verdict.kind === "done" || (verdict.kind !== "move" && !mine)) return { mine, latest };
+    if (verdict.kind === "move") {
+      const to = verdict.to === "mine" ? mine?.posted : verdict.to.release;
+      if (to) await moveNewest(registry, names, to, following);
+    } else if (verdict.kind === "step back") {
+      log.info(`${verdict.after.release.commit.slice(0, 12)} is newer and came first`);
+      await takeBack(registry, names, (mine as Candidate).posted);
       mine = undefined;
-    } else if (verdict.kind === "renumber") {
-      log.info(`others deploy as well; taking number ${verdict.sequence}`);
-      mine = await mine?.renumbered(verdict.sequence);
-      if (mine) await announce(registry, names, mine.posted);
-      await sleep(random() * Math.min(2000, 50 * round));
+    } else if (verdict.kind === "wait") {
+      if (waited++ === 0) log.info("waiting for a newer release that is being deployed");
+      await sleep(random() * Math.min(LONGEST_WAIT, 100 * waited));
+    } else if (verdict.kind === "decide") {
+      await decide(registry, names, (mine as Candidate).posted);
+      await moveNewest(registry, names, (mine as Candidate).posted, following);
     } else {
-      await moveNewest(registry, names, verdict.to, options.following);
-      wasNewest ||= verdict.to.commit === announced.posted.commit;
+      await sleep(random() * Math.min(LONGEST_WAIT, 50 * round));
+      const sequence = (names.announcements(await registry.tags()).at(-1)?.sequence ?? 0) + 1;
+      log.info(`others deploy as well; taking number ${sequence}`);
+      mine = await (mine as Candidate).renumbered(sequence);
+      await announce(registry, names, mine.posted);
     }
   }
   throw new DeployError("PUSH_REJECTED", `${registry.address}: its tags did not come to rest in ${MAX_ROUNDS} rounds`, {
     hint: "is something else deploying there all the time? Run again when it has stopped",
   });
+}
+
+/** What decided, or announced where nothing has decided. */
+interface Entrant extends Other {
+  readonly release: Posted;
+}
+
+function numbersTaken(announcements: readonly Announcement[], commit: string): ReadonlySet<number> {
+  return new Set(announcements.filter((one) => one.commit !== commit).map(({ sequence }) => sequence));
 }
 
 /** Another run for the same commit may have announced as well: the higher number counts, and its bytes must be ours. */
@@ -98,19 +119,28 @@ interface Looking {
   readonly relations: Relations;
 }
 
-/** Of every other commit the highest announcement that is not below the newest release, and the newest release itself. */
-async function readOthers({ tags, latest, commit, relations }: Looking, { registry, names }: SettleOptions) {
+/** Every other commit whose highest announcement is not below the newest release, and the newest release itself. */
+async function readOthers(
+  { tags, latest, commit, relations }: Looking,
+  { registry, names }: SettleOptions,
+): Promise<readonly Entrant[]> {
   const highest = new Map<string, Announcement>();
   for (const announcement of names.announcements(tags)) highest.set(announcement.commit, announcement);
   const wanted = [...highest.values()]
-    .filter((announcement) => announcement.commit !== commit && announcement.sequence >= (latest?.sequence ?? 0))
+    .filter((one) => one.commit !== commit && one.commit !== latest?.commit && one.sequence >= (latest?.sequence ?? 0))
     .sort((a, b) => a.sequence - b.sequence)
     .slice(-MAX_READ);
-  const read = await Promise.all(wanted.map(({ tag }) => readPosted(registry, tag)));
-  const others = read.filter((other) => other !== undefined && !other.superseded) as Posted[];
-  if (latest && latest.commit !== commit && !others.some((other) => other.commit === latest.commit))
-    others.push(latest);
-  return Promise.all(others.map(async (other) => ({ ...other, relation: await relations(other) })));
+  const sources = names.sources(tags);
+  const read = wanted.map(async ({ tag, sequence, commit: theirs }): Promise<Entrant[]> => {
+    const announced = await readPosted(registry, tag);
+    const source = sources.has(theirs) ? await readPosted(registry, names.source(theirs)) : undefined;
+    const release = source ?? (announced?.superseded ? undefined : announced);
+    return release ? [{ release, relation: await relations(release), sequence, decided: source?.sequence }] : [];
+  });
+  const others = (await Promise.all(read)).flat();
+  if (!latest || latest.commit === commit) return others;
+  const { sequence } = latest;
+  return [...others, { release: latest, relation: await relations(latest), sequence, decided: sequence }];
 }
 
 /** Asked once for each commit: history does not change. */

@@ -4,11 +4,12 @@ import { MAX_MANIFEST, parseManifest } from "../../manifest/manifest.ts";
 import type { ReleaseManifest } from "../../manifest/schema.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { ARTIFACT_MEDIA_TYPE, decodeArtifact, type Layer, markSuperseded, type ReleaseArtifact } from "./artifact.ts";
-import type { Entrant } from "./order.ts";
 import type { TagNames } from "./tags.ts";
 
 /** A release as it is in the registry, under some tag. */
-export interface Posted extends Entrant, Pick<ReleaseArtifact, "name" | "repository" | "superseded" | "layers"> {
+export interface Posted extends ReleaseArtifact {
+  /** `sha256:<hex>` of the artifact manifest. */
+  readonly digest: string;
   /** The artifact manifest's bytes. */
   readonly bytes: Buffer;
 }
@@ -27,9 +28,7 @@ export async function readPosted(registry: Registry, reference: string): Promise
 }
 
 export function posted(bytes: Buffer, digest: string, where: string): Posted {
-  const artifact = decodeArtifact(bytes, where);
-  const { name, commit, committedAt, repository, sequence, superseded, layers } = artifact;
-  return { name, commit, committedAt, repository, sequence, superseded, layers, digest, bytes };
+  return { ...decodeArtifact(bytes, where), digest, bytes };
 }
 
 /** The release manifest of a release. Throws REPOSITORY_FOREIGN where it is none of ours, or not that of this artifact. */
@@ -69,14 +68,18 @@ export async function takeBack(registry: Registry, names: TagNames, release: Pos
   await registry.putManifest(tag, markSuperseded(release.bytes), ARTIFACT_MEDIA_TYPE);
 }
 
-/** Makes a release the newest: its own tags first, the one that hosts follow last. */
+/** Says that a release is to be the newest under its number. */
+export async function decide(registry: Registry, names: TagNames, release: Posted): Promise<void> {
+  await registry.putManifest(names.source(release.commit), release.bytes, ARTIFACT_MEDIA_TYPE);
+}
+
+/** Makes a release the newest; the tag that hosts follow moves last. */
 export async function moveNewest(
   registry: Registry,
   names: TagNames,
   release: Posted,
   following: readonly FollowingTag[],
 ): Promise<void> {
-  await registry.putManifest(names.source(release.commit), release.bytes, ARTIFACT_MEDIA_TYPE);
   for (const tag of following) {
     const stored = await registry.readManifest(tag.source(release.commit));
     if (stored) await registry.putManifest(tag.newest, stored.bytes, stored.mediaType);

@@ -6,7 +6,7 @@ import { count } from "../util/size.ts";
 import type { Check, CheckSubject, Remark } from "./check.ts";
 import { type Contents, openContents } from "./contents.ts";
 import { baseOf, decode, type LinkBase, linkPath, rebase } from "./link-target.ts";
-import { visitPage } from "./page-links.ts";
+import { latin1, visitPage } from "./page-links.ts";
 
 export const siteLinks: Check = {
   id: "site-links",
@@ -298,7 +298,7 @@ class Lines {
   /** The line of a tag; undefined in pages too large to hold. */
   at(index: number): number | undefined {
     if (this.#page.size > MAX_LINES_OF) return undefined;
-    this.#text ??= new TextDecoder().decode(this.#contents.read(this.#page, 0, this.#page.size));
+    this.#text ??= latin1(this.#contents.read(this.#page, 0, this.#page.size));
     let line = 1;
     for (let at = this.#text.indexOf("\n"); at >= 0 && at < index; at = this.#text.indexOf("\n", at + 1)) line++;
     return line;

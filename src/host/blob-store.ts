@@ -30,10 +30,6 @@ export class BlobStore {
     return existsSync(this.#fileOf(id));
   }
 
-  isEmpty(): boolean {
-    return readdirSync(this.#directory).length === 0;
-  }
-
   /** A small one at once; undefined where it is not here, or not whole. */
   readWhole(id: string): Buffer | undefined {
     if (!this.has(id)) return undefined;

@@ -27,8 +27,10 @@ export interface PollOptions {
   readonly state: () => HostState;
 }
 
-/** What was refused, so that it is not put together again at every look. */
-let refused: { readonly key: string; readonly error: DeployError } | undefined;
+/** What was refused, and when (of performance.now), so that it is not put together again at every look. */
+let refused: { readonly key: string; readonly error: DeployError; readonly at: number } | undefined;
+/** A registry whose disk was at fault may have been mended meanwhile (milliseconds). */
+const REFUSED_FOR = 15 * 60_000;
 
 /** Throws what the fetch, the verification or this host has against it; nothing is stopped then. */
 export async function poll(
@@ -38,7 +40,7 @@ export async function poll(
   const offer = await fetchOffer(context, { source, allowDowngrade: insist });
   const { name } = offer;
   const key = `${context.store.directory} ${offer.tip.revision} ${offer.print}`;
-  if (refused?.key === key) throw refused.error;
+  if (refused?.key === key && performance.now() - refused.at < REFUSED_FOR) throw refused.error;
   const [, actions] = step(state(), { kind: "found", release: name, insist });
   const wanted = actions.some(({ kind }) => kind === "assemble");
   const reason = whyNot(state(), name, insist);
@@ -75,7 +77,7 @@ async function bring(context: HostContext, { offer, key, wanted, workshop }: Bri
     // Also where it is here already: then something that the manifest names is not what was verified.
     await stageOffer(context, offer, { dryRun: false });
   } catch (error) {
-    if (error instanceof DeployError && error.exitCode === 4) refused = { key, error };
+    if (error instanceof DeployError && error.exitCode === 4) refused = { key, error, at: performance.now() };
     throw error;
   }
   if (!wanted) return { kind: "nothing", offer, message: `${name} was verified again` };

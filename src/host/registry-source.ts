@@ -54,12 +54,15 @@ function givenCredentials({ config, env, log }: HostContext): Credentials | unde
   return credentials?.password ? undefined : dockerCredentials(host, env, log);
 }
 
-/** The artifact manifest that the tag names now; from disk where the registry says that it is still the one we have. */
+/**
+ * The artifact manifest that the tag names now; from disk where that is still the one we have. Asked for by its digest, it
+ * is the one that the tag names, or refused.
+ */
 async function readTip(registry: Registry, tag: string, blobs: BlobStore): Promise<{ digest: string; bytes: Buffer }> {
-  const known = blobs.isEmpty() ? undefined : await registry.resolve(tag);
-  const kept = known === undefined ? undefined : blobs.readWhole(known.slice("sha256:".length));
-  if (known !== undefined && kept) return { digest: known, bytes: kept };
-  const found = await registry.readManifest(tag);
+  const named = await registry.resolve(tag);
+  const kept = named === undefined ? undefined : blobs.readWhole(named.slice("sha256:".length));
+  if (named !== undefined && kept) return { digest: named, bytes: kept };
+  const found = await registry.readManifest(named ?? tag);
   if (found) return found;
   throw new DeployError("RELEASE_MISSING", `${registry.address} has no ${tag} yet`, {
     hint: "deploy a release first, or correct repository or branch in host.yml",

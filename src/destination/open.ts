@@ -1,4 +1,5 @@
 /** A destination by its address: a git repository, or a repository of an OCI registry. */
+import { DeployError } from "../errors.ts";
 import { isRegistryAddress } from "../registry/address.ts";
 import type { Log } from "../util/log.ts";
 import { type Access, type AccessInputs, openAccess, requirePrograms } from "./access.ts";
@@ -39,6 +40,11 @@ export async function openDestination(
     const { attestation } = inputs;
     const destination = registryDestination({ registry, ...settings, attestation, log, random: Math.random });
     return { destination, access: undefined, [Symbol.dispose]() {} };
+  }
+  if (inputs.attestation !== undefined) {
+    throw new DeployError("USAGE", "an attestation was given, and only a registry has a place for it", {
+      hint: "deploy to oci://REGISTRY/NAME, or leave it out: gh attestation verify asks GitHub",
+    });
   }
   const access = openAccess(inputs);
   try {

@@ -33,21 +33,31 @@ export function signatureReferrer(release: Descriptor, signature: Pick<SmallBlob
   return referrer(release, { type: SIGNATURE_TYPE, layer: signature, title: "manifest.json.sig" });
 }
 
+/** A Sigstore bundle and its media type, which says the version. */
+export interface Bundle {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
 /**
  * Sigstore bundles as actions/attest-build-provenance writes them: one JSON document, or one a line. Throws
  * RELEASE_INVALID for anything else.
  */
-export function attestationReferrers(release: Descriptor, text: string): readonly Referrer[] {
+export function parseBundles(text: string): readonly Bundle[] {
   if (text.length > MAX_BUNDLES) throw noBundle(`it has ${text.length} bytes, ${MAX_BUNDLES} are taken`);
   const documents = isJson(text) ? [text] : text.split("\n").filter((line) => line.trim() !== "");
   if (documents.length === 0) throw noBundle("it is empty");
   return documents.map((document, i) => {
     const type = bundleType(document);
     if (type === undefined) throw noBundle(`document ${i + 1} names no media type of a Sigstore bundle`);
-    const layer = blob(Buffer.from(document));
-    const { manifest, blobs } = referrer(release, { type, layer, title: "attestation.sigstore.json" });
-    return { manifest, blobs: [...blobs, layer] };
+    return { type, bytes: Buffer.from(document) };
   });
+}
+
+export function attestationReferrer(release: Descriptor, { type, bytes }: Bundle): Referrer {
+  const layer = blob(bytes);
+  const { manifest, blobs } = referrer(release, { type, layer, title: "attestation.sigstore.json" });
+  return { manifest, blobs: [...blobs, layer] };
 }
 
 function bundleType(document: string): string | undefined {

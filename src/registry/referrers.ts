@@ -41,7 +41,7 @@ const MAX_ROUNDS = 10;
  * A tag cannot be replaced on condition. Whoever had read the index before we wrote it may still be writing it without our
  * entry, so that it has to be there a while later too (milliseconds).
  */
-const SETTLED_AFTER = 1000;
+const SETTLED_AFTER = 500;
 
 /** Stores a manifest that names `subject`, by its digest, and makes it be found. */
 export async function attachReferrer(transport: Transport, bytes: Buffer, subject: string): Promise<string> {

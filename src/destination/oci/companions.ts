@@ -3,7 +3,7 @@ import { URUNC_TARGETS } from "../../manifest/urunc.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { attachReferrers } from "../attach.ts";
 import type { Destination } from "../destination.ts";
-import { attestationReferrers, signatureReferrer } from "../provenance.ts";
+import { attestationReferrer, type Bundle, parseBundles, signatureReferrer } from "../provenance.ts";
 import { IMAGE_MANIFEST } from "../runnable/oci.ts";
 import { pushImages } from "../runnable/push.ts";
 import { runnableTag, runnableTags } from "../runnable/tags.ts";
@@ -42,9 +42,13 @@ export interface AccompaniedOptions extends Omit<OciDestinationOptions, "compani
   readonly attestation: string | undefined;
 }
 
-/** A registry as destination, with all that goes along with a release. Throws what `ociDestination` throws. */
+/**
+ * A registry as destination, with all that goes along with a release. Throws what `ociDestination` throws, and
+ * RELEASE_INVALID for an attestation that is no Sigstore bundle.
+ */
 export function registryDestination({ runnable, attestation, ...options }: AccompaniedOptions): Destination {
   const { registry, branch } = options;
+  const bundles = attestation === undefined ? [] : parseBundles(attestation);
   const destination = ociDestination({ ...options, companions: companionsOf({ branch, runnable }) });
   return {
     ...destination,
@@ -52,18 +56,19 @@ export function registryDestination({ runnable, attestation, ...options }: Accom
       const published = await destination.publish(release, publishing);
       const { outcome, revision, manifest } = published;
       if (revision === undefined || (outcome !== "deployed" && outcome !== "unchanged")) return published;
-      if (attestation !== undefined) await attest(registry, revision, attestation);
+      if (bundles.length > 0) await attest(registry, revision, bundles);
       return runnable ? { ...published, images: await imagesOf(registry, branch, manifest.source.commit) } : published;
     },
   };
 }
 
-/** Attaches attestations to a release that is there. Throws RELEASE_INVALID for what is no Sigstore bundle. */
-async function attest(registry: Registry, digest: string, text: string): Promise<void> {
+/** Attaches attestations to a release that is there. */
+async function attest(registry: Registry, digest: string, bundles: readonly Bundle[]): Promise<void> {
   const release = await registry.readManifest(digest);
   if (!release) return;
-  const { mediaType, bytes } = release;
-  await attachReferrers(registry, attestationReferrers({ mediaType, digest, size: bytes.length }, text), digest);
+  const subject = { mediaType: release.mediaType, digest, size: release.bytes.length };
+  const referrers = bundles.map((bundle) => attestationReferrer(subject, bundle));
+  await attachReferrers(registry, referrers, digest);
 }
 
 /**

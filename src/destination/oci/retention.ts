@@ -47,7 +47,7 @@ export async function pruneRegistry(
   const { kept, removed } = choose(tags, names, { history, newest, following });
   if (!dryRun) {
     for (const [done, tag] of removed.entries()) {
-      await remove(registry, tag);
+      await remove(registry, tag, tags);
       log.progress(`${done + 1} of ${removed.length} tags gone`);
     }
   }
@@ -83,9 +83,12 @@ export function choose(
 }
 
 /** By digest, which all registries that delete can do; by tag where one does only that. */
-async function remove(registry: Registry, tag: string): Promise<void> {
+async function remove(registry: Registry, tag: string, tags: readonly string[]): Promise<void> {
   const stored = await registry.readManifest(tag);
   if (!stored) return;
+  // What lists its signatures, where that is a tag (distribution-spec, "Referrers Tag Schema").
+  const referrers = stored.digest.replace(":", "-");
+  if (tags.includes(referrers)) await remove(registry, referrers, []);
   try {
     await registry.deleteManifest(stored.digest);
   } catch (error) {

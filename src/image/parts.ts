@@ -3,7 +3,8 @@
  *
  * Cuts fall between files; inside a file larger than a part, at multiples of the part size from where it starts. Among
  * the boundaries that would make a part of 16 to 32 MiB the one whose path hashes lowest is taken: the choice depends on
- * names and not on positions, so that after a file has grown the cuts fall back into step.
+ * names and not on positions, so that after a file has grown the cuts fall back into step. What fills the image up behind
+ * the last file changes with any file's size, and is cut off, so that the part before it does not change along.
  */
 import type { FileEntry } from "./tree.ts";
 
@@ -12,6 +13,8 @@ const MIB = 1024 * 1024;
 export const PART_THRESHOLD = 50 * MIB;
 export const PART_SIZE = 32 * MIB;
 const MIN_PART = PART_SIZE / 2;
+/** A last part that is no larger may change with its padding. */
+const MAX_LAST = MIB;
 
 export interface Part {
   readonly offset: number;
@@ -33,6 +36,9 @@ export function cutImage(files: readonly FileEntry[], starts: readonly number[],
     if (boundary !== undefined) cut(boundary);
     else cut(start + PART_SIZE);
   }
+  // Just before the end of the last file, whose header stands in front of it.
+  const end = (starts.at(-1) ?? 0) + (files.at(-1)?.size ?? 0);
+  if (size - start > MAX_LAST && end > start && end < size) cut(end);
   cut(size);
   return parts;
 }

@@ -21,6 +21,7 @@ const ANNOTATION = {
   name: "vnd.unikernel-deploy.name",
   sequence: "vnd.unikernel-deploy.sequence",
   branch: "vnd.unikernel-deploy.branch",
+  forced: "vnd.unikernel-deploy.forced",
   superseded: "vnd.unikernel-deploy.superseded",
   created: "org.opencontainers.image.created",
   revision: "org.opencontainers.image.revision",
@@ -43,6 +44,8 @@ export interface ReleaseArtifact {
   readonly committedAt: string | undefined;
   readonly repository: string | undefined;
   readonly sequence: number;
+  /** Deployed by force: what was there may have been newer. */
+  readonly forced: boolean;
   /** Announced, and taken back because a newer one was there. */
   readonly superseded: boolean;
   readonly layers: readonly Layer[];
@@ -52,7 +55,12 @@ export interface ReleaseArtifact {
  * The artifact manifest's bytes; the same for the same release, wherever and whenever. Those of other branches than main
  * differ, so that what one branch lets go of is never another's.
  */
-export function encodeArtifact(manifest: ReleaseManifest, layers: readonly Layer[], branch: string): Buffer {
+export function encodeArtifact(
+  manifest: ReleaseManifest,
+  layers: readonly Layer[],
+  branch: string,
+  forced = false,
+): Buffer {
   const { name, sequence, source } = manifest;
   const volumes = new Set(manifest.volumes.filter(isDataVolume).map((volume) => volume.name));
   const document = {
@@ -73,6 +81,7 @@ export function encodeArtifact(manifest: ReleaseManifest, layers: readonly Layer
       [ANNOTATION.name]: name,
       [ANNOTATION.sequence]: String(sequence),
       ...(branch === "main" ? {} : { [ANNOTATION.branch]: branch }),
+      ...(forced ? { [ANNOTATION.forced]: "true" } : {}),
     },
   };
   return Buffer.from(JSON.stringify(document));
@@ -135,6 +144,7 @@ export function decodeArtifact(bytes: Uint8Array, where: string): ReleaseArtifac
     committedAt: text(ANNOTATION.created),
     repository: text(ANNOTATION.source),
     sequence: Number(sequence),
+    forced: text(ANNOTATION.forced) === "true",
     superseded: text(ANNOTATION.superseded) === "true",
     layers: layers.map((layer, i) => decodeLayer(layer, i, where)),
   };

@@ -167,12 +167,21 @@ async function earlierOf(
     const isPending = earlier !== newest && earlier.sequence > (newest?.sequence ?? 0);
     if (isPending) return { posted: earlier, manifest: theirs };
     // An announcement that others have overtaken before it came to anything is as good as none.
-    if (earlier === newest || names.sources(tags).has(source.commit)) {
+    const hasDecided = names.sources(tags).has(source.commit) && !(await isLost(earlier, newest, publishing));
+    if (earlier === newest || hasDecided) {
       return published(publication, { outcome: "unchanged", manifest: theirs, revision: earlier.digest });
     }
   }
   if (!newest || !manifest || !(await publishing.isOlder(source, newest))) return undefined;
   return published(publication, { outcome: "superseded", manifest, revision: undefined });
+}
+
+/**
+ * Whether an older release got the better of one that broke off before it could see to that: nobody forced it, and it has
+ * the higher number.
+ */
+async function isLost(ours: Posted, newest: Posted | undefined, { isOlder }: PublishOptions): Promise<boolean> {
+  return newest !== undefined && !newest.forced && newest.sequence > ours.sequence && (await isOlder(newest, ours));
 }
 
 /** The release of this source commit that is there, if only announced. */
@@ -206,7 +215,7 @@ async function send(publication: Publication, contents: Contents): Promise<Candi
   const { registry, branch, companions = [], log } = options;
   const parcels = parcelsOf(contents);
   publication.sent += await sendParcels(registry, parcels, log);
-  const bytes = encodeArtifact(contents.manifest, parcels, branch);
+  const bytes = encodeArtifact(contents.manifest, parcels, branch, publishing.force);
   const artifact = { digest: `sha256:${sha256(bytes)}`, bytes };
   publication.sent += bytes.length;
   for (const companion of companions) {

@@ -84,6 +84,8 @@ export class Slot {
   /** The run, between its margins. */
   readonly data: Buffer;
   readonly #run: Buffer;
+  /** The same, without what a Buffer does before it fills. */
+  readonly #bytes: Uint8Array;
   readonly #texts: Buffer;
   readonly #ids: Buffer;
   readonly #numbers: Float64Array;
@@ -92,6 +94,7 @@ export class Slot {
   constructor(memory: SlotMemory, { slotBytes }: SlotShape) {
     this.data = Buffer.from(memory.data);
     this.#run = Buffer.from(memory.data, MARGIN, slotBytes);
+    this.#bytes = new Uint8Array(memory.data, MARGIN, slotBytes);
     this.#texts = Buffer.from(memory.texts);
     this.#ids = Buffer.from(memory.ids);
     this.#numbers = new Float64Array(memory.numbers);
@@ -139,7 +142,7 @@ export class Slot {
   }
 
   zeros(length: number): void {
-    this.#run.fill(0, this.length, this.length + length);
+    this.#bytes.fill(0, this.length, this.length + length);
     this.#grow(length);
   }
 

@@ -8,7 +8,10 @@ import { DeployError } from "../errors.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import type { FileEntry, FileTree } from "./tree.ts";
 
-/** Consecutive bytes of an image: given bytes, zeros, or the whole content of file number `file` of the tree. */
+/**
+ * Consecutive bytes of an image: given bytes, zeros, or the whole content of file number `file` of the tree. The bytes last
+ * until the next piece is asked for.
+ */
 export type Piece =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "zeros"; readonly length: number }

@@ -58,9 +58,11 @@ function layoutTar(tree: FileTree, options: LayoutOptions = {}): ImageLayout {
 }
 
 function* tarPieces(tree: FileTree, trailer: number): Generator<Piece> {
+  // One for all: there is a header for every file, and memory for each would be half of what is thrown away here.
+  const block = Buffer.alloc(BLOCK);
   for (let file = 0; file < tree.length; file++) {
     const { path, size } = tree[file] as FileTree[number];
-    yield { kind: "bytes", bytes: encodeHeader(path, size) };
+    yield { kind: "bytes", bytes: encodeHeader(path, size, block) };
     if (size > 0) yield { kind: "content", file, size };
     if (size % BLOCK !== 0) yield { kind: "zeros", length: BLOCK - (size % BLOCK) };
   }
@@ -74,22 +76,21 @@ function headerLength(path: string): number {
 }
 
 /** The header of one file: one block, or three where the path needs a GNU long-name record. */
-function encodeHeader(path: string, size: number): Uint8Array {
-  return encodePlainHeader(path, size) ?? encodeAnyHeader(path, size);
+function encodeHeader(path: string, size: number, block: Buffer): Uint8Array {
+  return encodePlainHeader(path, size, block) ? block : encodeAnyHeader(path, size);
 }
 
 /**
- * The header of a file with a short ASCII path, which nearly every path is; undefined for any other. Text is put down
+ * Puts down the header of a file with a short ASCII path, which nearly every path is; false for any other. Text is put down
  * and added up in one go: there is a header for every file, and this is half of what a small one costs here.
  */
-function encodePlainHeader(path: string, size: number): Uint8Array | undefined {
-  if (path.length > NAME_LENGTH) return undefined;
-  const block = Buffer.allocUnsafe(BLOCK);
+function encodePlainHeader(path: string, size: number, block: Buffer): boolean {
+  if (path.length > NAME_LENGTH) return false;
   block.set(TEMPLATE);
   let sum = TEMPLATE_SUM + TYPE_FILE;
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
-    if (code > 0x7f) return undefined;
+    if (code > 0x7f) return false;
     block[i] = code;
     sum += code;
   }
@@ -106,7 +107,7 @@ function encodePlainHeader(path: string, size: number): Uint8Array | undefined {
     sum >>= 3;
   }
   block[SUM_AT + SUM_DIGITS] = 0;
-  return block;
+  return true;
 }
 
 function encodeAnyHeader(path: string, size: number): Uint8Array {

@@ -13,13 +13,20 @@ export interface FileEntry {
 /** Sorted bytewise by path, without duplicates. */
 export type FileTree<E extends FileEntry = FileEntry> = readonly E[];
 
-const CONTROL_OR_SURROGATE = /[\u0000-\u001f\u007f\ud800-\udfff]/;
-
 /** Whether `path` may have a problem; says no, and quickly, of nearly every path there is. */
 function isSuspect(path: string): boolean {
-  if (path === "" || path.startsWith("/") || path.endsWith("/") || path.includes("//")) return true;
-  return path.startsWith(".") || path.includes("/.") || CONTROL_OR_SURROGATE.test(path);
+  let before = SLASH;
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f || (code & 0xf800) === 0xd800) return true;
+    if (before === SLASH && (code === SLASH || code === DOT)) return true;
+    before = code;
+  }
+  return before === SLASH;
 }
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
 
 const CONTROL = /[\u0000-\u001f\u007f]/;
 

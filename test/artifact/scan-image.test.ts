@@ -109,5 +109,6 @@ test("many ranges of a large file are digested as one by one, in two threads", a
   );
   await assert.rejects(digestRanges(file, [{ offset: 0, size: 70_000_001 }]), { code: "IO_FAILED" });
   const { sha256, size } = await scanImage(file, { ...formatNamed("tar"), list: () => [] });
-  assert.deepEqual({ sha256, size }, (({ id: _, ...digest }) => digest)(digestFile(file)));
+  const { id, ...digest } = digestFile(file);
+  assert.deepEqual({ sha256, size, id }, { ...digest, id });
 });

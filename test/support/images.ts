@@ -13,7 +13,7 @@ export function imageOf(format: LaidOutFormat, files: Readonly<Record<string, st
   const layout = format.layout(tree);
   const chunks: Uint8Array[] = [];
   for (const piece of layout.pieces()) {
-    if (piece.kind === "bytes") chunks.push(piece.bytes);
+    if (piece.kind === "bytes") chunks.push(Uint8Array.from(piece.bytes));
     else if (piece.kind === "zeros") chunks.push(Buffer.alloc(piece.length));
     else chunks.push((tree[piece.file] as (typeof tree)[number]).bytes);
   }

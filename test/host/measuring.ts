@@ -13,6 +13,7 @@ import { gitServer } from "../support/git-server.ts";
 import { gitEnvironment, output } from "../support/process.ts";
 import { CLI } from "../support/project.ts";
 import { type Hosting, hosting, VIRTIO } from "./hosting.ts";
+import { pollCosts, renderPollCosts } from "./polling.ts";
 
 export interface Cost {
   readonly milliseconds: number;
@@ -128,6 +129,7 @@ const show = (what: string, { milliseconds, memory, moved, mirror }: Cost) =>
   );
 
 export async function soak(gigabytes: number): Promise<boolean> {
+  process.stdout.write(`${renderPollCosts(await pollCosts())}\n`);
   const files = await manyFiles(20_000);
   show("20,000 files, first", files.first);
   show("one page changed", files.second);

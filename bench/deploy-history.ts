@@ -34,7 +34,9 @@ export function allowFilters(repository: string): void {
   for (const key of ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"]) {
     git(repository, ["config", key, "true"]);
   }
+  // Nothing that runs by itself, beside what is measured.
   git(repository, ["config", "receive.autogc", "false"]);
+  git(repository, ["config", "gc.auto", "0"]);
 }
 
 export interface Past {

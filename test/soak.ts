@@ -3,6 +3,11 @@
  * when a run was not as it should be.
  */
 const SOAKS: Readonly<Record<string, (runs: number | undefined) => Promise<boolean>>> = {
+  "deploy-big": async (gigabytes = 5) => (await import("./destination/heaving.ts")).soak(gigabytes),
+  "deploy-faults": async (runs = 50) => (await import("./destination/faulting.ts")).soak(runs),
+  "deploy-growth": async (deploys = 200) => (await import("./destination/growing.ts")).soak(deploys),
+  "deploy-kill": async (kills = 300) => (await import("./destination/killing.ts")).soak(kills),
+  "deploy-race": async (clones = 32) => (await import("./destination/racing.ts")).soak(clones),
   "host-cost": async (gigabytes = 4) => (await import("./host/measuring.ts")).soak(gigabytes),
   "host-kill": async (deploys = 30) => (await import("./host/killing.ts")).soak(deploys),
   "host-tamper": async (changes = 200) => (await import("./host/tampering.ts")).soak(changes),

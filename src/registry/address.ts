@@ -56,7 +56,8 @@ export const isLoopback = (url: URL): boolean => LOOPBACK.test(url.host);
 function badName(host: string, name: string): DeployError {
   const shown = JSON.stringify(name.slice(0, MAX_LENGTH));
   if (name === "") return new DeployError("USAGE", `oci://${host}: no name of a repository`, { hint: HINT });
-  if (NAME.test(name.replace(/(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?$/, ""))) {
+  const isLong = host.length + name.length > MAX_LENGTH;
+  if (!isLong && NAME.test(name.replace(/(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?$/, ""))) {
     return new DeployError("USAGE", `${shown}: a repository's name has no tag or digest`, {
       hint: "leave it out: deploys move the tags themselves",
     });

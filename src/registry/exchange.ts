@@ -128,12 +128,13 @@ interface Watchdog {
 function watchdog(outer: AbortSignal | undefined): Watchdog {
   const controller = new AbortController();
   const bark = () => controller.abort(new Error("nothing came or went for too long"));
-  let timer = setTimeout(bark, PATIENCE);
+  // The connection that it watches keeps the process, not the timer.
+  let timer = setTimeout(bark, PATIENCE).unref();
   return {
     signal: outer ? AbortSignal.any([outer, controller.signal]) : controller.signal,
     touch(patience = PATIENCE) {
       clearTimeout(timer);
-      timer = setTimeout(bark, patience);
+      timer = setTimeout(bark, patience).unref();
     },
     stop: () => clearTimeout(timer),
   };

@@ -108,7 +108,7 @@ export async function deleteManifest(transport: Transport, reference: string): P
 
 /** A page has at most this many bytes, and a repository this many pages. */
 const MAX_PAGE = 16 * 1024 * 1024;
-const MAX_PAGES = 2000;
+const MAX_PAGES = 500;
 
 /** All tags, page after page; none for a repository that does not exist yet. */
 export async function listTags(transport: Transport): Promise<readonly string[]> {

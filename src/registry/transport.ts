@@ -73,7 +73,14 @@ export function openTransport(options: TransportOptions): Transport {
     const answer = await send();
     if (answer.status !== 401 || target.origin !== origin) return answer;
     const challenge = answer.headers.get("www-authenticate");
-    if (!(await authorize.meet(kind, challenge))) return answer;
+    let isMet: boolean;
+    try {
+      isMet = await authorize.meet(kind, challenge);
+    } catch (error) {
+      await answer.discard();
+      throw error;
+    }
+    if (!isMet) return answer;
     await answer.discard();
     return send();
   }

@@ -1,14 +1,22 @@
 /** What checks leave out where a release that was checked before is about to be deployed, and what they do not. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, test } from "node:test";
 import type { VolumeArtifact } from "../../src/artifact/artifact.ts";
 import { type Check, runChecks, type Severity } from "../../src/checks/check.ts";
 import { CHECKS } from "../../src/checks/index.ts";
 import { secretMaterial } from "../../src/checks/secret-material.ts";
 import { volumeReadback } from "../../src/checks/volume-readback.ts";
+import type { Destination } from "../../src/destination/destination.ts";
+import { readConfig } from "../../src/inputs/config.ts";
+import { flagStyle } from "../../src/inputs/raw.ts";
 import { readRelease, writeRelease } from "../../src/release/directory.ts";
 import type { Release } from "../../src/release/release.ts";
+import { reportDocument } from "../../src/report/document.ts";
+import { run } from "../../src/run.ts";
+import { silentLog } from "../../src/util/log.ts";
 import { solo5Kernel } from "../support/elf.ts";
 import { buildRelease, type Files, findingsOf, subjectOf } from "../support/release.ts";
 import { tempDir } from "../support/temp.ts";
@@ -115,5 +123,83 @@ describe("where only errors are wanted", () => {
       ["error", "error"],
     );
     assert.equal((await findingsOf(secretMaterial, release)).length, 4);
+  });
+});
+
+describe("a deploy of a given release", () => {
+  const publishing = {
+    layout: "image",
+    force: false,
+    dryRun: false,
+    now: 0,
+    sign: undefined,
+    isAncestor: () => Promise.resolve(undefined),
+    isOlder: () => Promise.resolve(false),
+  } as const;
+
+  /** Deploys to nowhere; what was said, what was found, and whether it was published. */
+  async function deploy(directory: string, ignore: readonly string[]) {
+    const lines: string[] = [];
+    let published = false;
+    const destination: Destination = {
+      deployed: () => Promise.reject(new Error("nobody needs to ask")),
+      publish({ manifest }) {
+        published = true;
+        const sums = { changed: 0, removed: 0, bytes: 0, sent: undefined };
+        return Promise.resolve({ outcome: "deployed", manifest, revision: "1", tag: "t", ...sums });
+      },
+    };
+    const plan = { release: { kind: "given", directory }, deploy: true, reason: "test" } as const;
+    const result = await run(plan, readConfig(undefined, { ignore }, flagStyle), {
+      log: { ...silentLog, info: (line: string) => void lines.push(line) },
+      directory,
+      env: {},
+      tools: {},
+      destination,
+      publish: publishing,
+    });
+    return { lines, published, findings: result.findings };
+  }
+
+  const IGNORED = ["kernel-devices", "site-links"];
+
+  test("passes on what its build said, and says nothing of rules for what it does not look for", async () => {
+    await using directory = await tempDir("deploying");
+    const { manifest } = await received(directory.path, { "index.html": '<a href="gone.html">x</a>' });
+    const said = { check: "site-links", severity: "warning", message: "gone" } as const;
+    const report = reportDocument(manifest, { findings: [said], ignored: [], passed: true });
+    const without = await deploy(directory.path, IGNORED);
+    assert.match(without.lines.join("\n"), /no report of the build/);
+    writeFileSync(path.join(directory.path, "report.json"), JSON.stringify(report));
+    const { lines, published, findings } = await deploy(directory.path, IGNORED);
+    assert.match(lines.join("\n"), /its build reported 1 warning;/);
+    assert.deepEqual({ published, findings }, { published: true, findings: [] });
+    writeFileSync(path.join(directory.path, "report.json"), JSON.stringify({ ...report, commit: "0".repeat(40) }));
+    assert.match((await deploy(directory.path, IGNORED)).lines.join("\n"), /no report of the build/);
+  });
+
+  test("is refused for an error, whatever its build said", async () => {
+    await using directory = await tempDir("deploying");
+    const { manifest } = await received(directory.path, { "index.html": KEY });
+    const report = reportDocument(manifest, { findings: [], ignored: [], passed: true });
+    writeFileSync(path.join(directory.path, "report.json"), JSON.stringify(report));
+    const { published, findings } = await deploy(directory.path, IGNORED);
+    assert.equal(published, false);
+    assert.deepEqual(
+      findings.map(({ check: id, severity }) => `${severity} ${id}`),
+      ["error secret-material"],
+    );
+  });
+
+  test("reads an index that is none, or not of the image, as nothing but a fault", async () => {
+    await using directory = await tempDir("deploying");
+    const release = await received(directory.path, { "index.html": "x", "other.html": "y" });
+    const file = path.join(directory.path, "volumes", "data.index");
+    const lines = (release.volumes[0]?.index ?? []).map(({ id, size, path: name }) => `${id} ${size} ${name}\n`);
+    const indexes = ["", "\0", "no index\n", lines.toReversed().join(""), lines[0] as string, `${lines.join("")}\xff`];
+    for (const index of indexes) {
+      writeFileSync(file, Buffer.from(index, "latin1"));
+      await assert.rejects(readRelease(directory.path), { code: "DIGEST_MISMATCH" }, JSON.stringify(index));
+    }
   });
 });

@@ -55,7 +55,7 @@ describe("a release in a registry", { skip: noRegistry }, () => {
     const first = await open({ registry }).publish(release, SIGNED);
     assert.equal(first.outcome, "deployed");
     const types = async () =>
-      (await registry.referrers(first.revision ?? "")).map(({ artifactType }) => artifactType).toSorted();
+      (await registry.referrers(first.revision ?? "")).map(({ artifactType = "" }) => artifactType).toSorted();
     assert.deepEqual(await types(), ["application/vnd.unikernel-deploy.runnable.v1", SIGNATURE_TYPE]);
     const attestation = JSON.stringify({ mediaType: BUNDLE });
     const again = await open({ registry, attestation }).publish(release, SIGNED);
@@ -82,8 +82,6 @@ describe("a release in a registry", { skip: noRegistry }, () => {
       assert.ok(moved);
       assert.equal(moved.digest, own?.digest, tag);
     }
-    const third = await open({ registry }).publish(await releaseOf(directory.path, 3, "other"), options());
-    assert.notEqual(third.images?.["hvt"], first.images?.["hvt"]);
   });
 
   test("goes with all that came with it, and takes nothing of another", async () => {

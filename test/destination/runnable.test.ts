@@ -5,6 +5,7 @@ import { readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { build } from "esbuild";
+import { runnableImages } from "../../src/destination/runnable/images.ts";
 import { IMAGE_MANIFEST } from "../../src/destination/runnable/oci.ts";
 import { pushImages } from "../../src/destination/runnable/push.ts";
 import { runnableTags } from "../../src/destination/runnable/tags.ts";
@@ -57,7 +58,7 @@ const clientOf = (registry: TestRegistry) =>
   openRegistry({ address: registry.address("www"), env: {}, log: silentLog });
 
 /** Pushes the images of a release and moves the tags, as a deploy does; returns the bytes of layers and configs sent. */
-async function push(registry: TestRegistry, release: Release, branch = "main"): Promise<number> {
+async function push(registry: TestRegistry, release: Release): Promise<number> {
   const client = clientOf(registry);
   const config = JSON.parse(SUBJECT.toString()).config as { digest: string };
   await client.putBlob({
@@ -69,8 +70,8 @@ async function push(registry: TestRegistry, release: Release, branch = "main"): 
   });
   const digest = await client.putManifest("source", SUBJECT, IMAGE_MANIFEST);
   const { manifest } = release;
-  const sent = await pushImages({ registry: client, release, manifest, artifact: { digest, bytes: SUBJECT } }, branch);
-  for (const { newest, source } of runnableTags(branch)) {
+  const sent = await pushImages({ registry: client, release, manifest, artifact: { digest, bytes: SUBJECT } }, "main");
+  for (const { newest, source } of runnableTags("main")) {
     const stored = await client.readManifest(source(manifest.source.commit));
     if (stored) await client.putManifest(newest, stored.bytes, stored.mediaType);
   }
@@ -237,21 +238,6 @@ describe("a runnable image", { skip }, () => {
     assert.ok(sent > volume && sent < volume + 3 * 1024, `${sent} bytes sent, the volume has ${volume}`);
   });
 
-  test("has tags of its own on another branch", async () => {
-    await using directory = await tempDir("runnable");
-    await using registry = await startRegistry();
-    await push(registry, await buildRelease(directory.path, SPEC), "staging");
-    const tags = (await clientOf(registry).tags()).filter((tag) => tag.startsWith("runnable"));
-    assert.deepEqual(tags.toSorted(), [
-      `runnable-${COMMIT}.staging`,
-      `runnable-hvt-${COMMIT}.staging`,
-      "runnable-hvt.staging",
-      `runnable-spt-${COMMIT}.staging`,
-      "runnable-spt.staging",
-      "runnable.staging",
-    ]);
-  });
-
   test("leaves the one before as it was where it cannot be pushed whole", async () => {
     await using directory = await tempDir("runnable");
     await using registry = await startRegistry();
@@ -264,6 +250,35 @@ describe("a runnable image", { skip }, () => {
     registry.fault = undefined;
     assert.deepEqual(await rawManifest<Index>(registry, ":runnable"), before);
     await unpack(registry, ":runnable-hvt", directory);
+  });
+});
+
+describe("runnable images", () => {
+  test("have tags of their own on each branch", () => {
+    const tags = (branch: string) =>
+      runnableTags(branch)
+        .flatMap(({ newest, source }) => [newest, source(COMMIT)])
+        .filter((tag) => !tag.includes("unikraft"));
+    const main = [
+      "runnable-hvt",
+      `runnable-hvt-${COMMIT}`,
+      "runnable-spt",
+      `runnable-spt-${COMMIT}`,
+      "runnable",
+      `runnable-${COMMIT}`,
+    ];
+    assert.deepEqual(tags("main"), main);
+    assert.deepEqual(
+      tags("staging"),
+      main.map((tag) => `${tag}.staging`),
+    );
+  });
+
+  test("are refused where urunc runs none of the kernels", async () => {
+    await using directory = await tempDir("runnable");
+    const kernels = { "www.xen": solo5Kernel({ target: "xen", devices: [] }) };
+    const release = await buildRelease(directory.path, { ...SPEC, kernels, devices: {} });
+    await assert.rejects(runnableImages(release), { code: "CONFIG_INVALID" });
   });
 });
 

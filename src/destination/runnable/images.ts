@@ -1,5 +1,6 @@
 /** The runnable images of a release: what has to be sent, and under which tags. */
 import type { VolumeArtifact } from "../../artifact/artifact.ts";
+import { DeployError } from "../../errors.ts";
 import type { ReleaseManifest } from "../../manifest/schema.ts";
 import { blockPath, uruncOf } from "../../manifest/urunc.ts";
 import type { Release } from "../../release/release.ts";
@@ -13,7 +14,10 @@ export interface RunnableImages {
   readonly entries: readonly IndexEntry[];
 }
 
-/** Hashes kernels and volumes once. Kernels that urunc cannot run are left out; kernel-devices has said so. */
+/**
+ * Hashes kernels and volumes once. Kernels that urunc cannot run are left out; kernel-devices has said so. Throws
+ * CONFIG_INVALID where none is left, for those who ignored that.
+ */
 export async function runnableImages(release: Release): Promise<RunnableImages> {
   const { manifest } = release;
   const blobs = new Map<string, Layer>();
@@ -33,6 +37,11 @@ export async function runnableImages(release: Release): Promise<RunnableImages> 
     const image = imageDocuments({ architecture, args: manifest.launch.args, annotations, layers });
     for (const blob of [...layers, blobOf(image.config)]) blobs.set(blob.digest, blob);
     entries.push({ manifest: image.manifest, architecture, target: kernel.target });
+  }
+  if (entries.length === 0) {
+    throw new DeployError("CONFIG_INVALID", "runnable: urunc can run none of the kernels", {
+      hint: "the check kernel-devices says why; deploy without runnable, or build for hvt or spt",
+    });
   }
   return { blobs: [...blobs.values()], entries };
 }

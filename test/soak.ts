@@ -11,6 +11,7 @@ const SOAKS: Readonly<Record<string, (runs: number | undefined) => Promise<boole
   "host-cost": async (gigabytes = 4) => (await import("./host/measuring.ts")).soak(gigabytes),
   "host-kill": async (deploys = 30) => (await import("./host/killing.ts")).soak(deploys),
   "host-tamper": async (changes = 200) => (await import("./host/tampering.ts")).soak(changes),
+  "oci-kill": async (deploys = 50) => (await import("./destination/oci-killing.ts")).soak(deploys),
   kill: async (runs = 60) => (await import("./tender/kill.ts")).soak(runs),
 };
 

@@ -31,7 +31,7 @@ export async function releaseAt(
   { page = `page ${place}\n`, name = "www" } = {},
 ): Promise<Release> {
   const release = await buildRelease(
-    `${directory}/${name}-${place}-${page.length}-${page.trim().replaceAll(/\W/g, "_")}`,
+    `${directory}/${name}-${place}-${page.length}-${page.trim().slice(0, 20).replaceAll(/\W/g, "_")}`,
     {
       kernels: { "www.hvt": KERNEL },
       sites: { data: { "index.html": page, "about.html": "the same in all\n" } },

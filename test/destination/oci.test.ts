@@ -17,6 +17,7 @@ import { output, run } from "../support/process.ts";
 import { noRegistry, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { tempDir } from "../support/temp.ts";
 import { buildRelease } from "../support/release.ts";
+import { killRegistry } from "./oci-killing.ts";
 import { assertOrder, commitAt, options, releaseAt } from "./contract.ts";
 
 const NAME = "site/www";
@@ -264,6 +265,12 @@ describe("a registry", { skip: noRegistry }, () => {
     const forced = await destinationIn(server).publish(next, options({ force: true }));
     assert.equal(forced.manifest.sequence, 2);
     assert.deepEqual(await destinationIn(server).deployed(), forced.manifest);
+  });
+
+  test("may be killed at any moment, and has the newest release, whole", async () => {
+    const { problems, rodeOn, repeated } = await killRegistry(5);
+    assert.deepEqual(problems, []);
+    assert.equal(rodeOn + repeated, 5);
   });
 
   test("takes no layout files", async () => {

@@ -1,4 +1,5 @@
 /** Smart HTTP (gitprotocol-http): every request stands for itself, so nothing is asked but what is needed. */
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
@@ -7,17 +8,21 @@ import { messageOf } from "../../errors.ts";
 import type { Access } from "../access.ts";
 import { Answer, type Transport, WireRefusal } from "./transport.ts";
 
-/** Variables that send git another way than a plain request would go. */
-const DETOURS = [
-  "http_proxy",
-  "https_proxy",
-  "all_proxy",
-  "HTTP_PROXY",
-  "HTTPS_PROXY",
-  "ALL_PROXY",
-  "GIT_SSL_CAINFO",
-  "GIT_SSL_NO_VERIFY",
-];
+/** Whether git would go through a proxy, or look at certificates in a way that we cannot. */
+function isDetour(url: string, env: NodeJS.ProcessEnv): boolean {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "https:" && NO_CERTIFICATES.some((name) => env[name])) return true;
+  const names = [`${protocol.slice(0, -1)}_proxy`, "all_proxy"];
+  if (!names.some((name) => env[name] || env[name.toUpperCase()])) return false;
+  const direct = (env["no_proxy"] || env["NO_PROXY"] || "").split(/[\s,]+/);
+  return !direct.some(
+    (host) => host === "*" || host === hostname || (host !== "" && hostname.endsWith(suffixOf(host))),
+  );
+}
+
+const NO_CERTIFICATES = ["GIT_SSL_NO_VERIFY", "GIT_SSL_CAPATH", "GIT_SSL_CERT"];
+
+const suffixOf = (host: string) => (host.startsWith(".") ? host : `.${host}`);
 
 /** A body up to here is sent with its length, which every server and proxy takes. */
 const SMALL_BODY = 1024 * 1024;
@@ -26,13 +31,15 @@ const SILENCE = 15 * 60 * 1000;
 
 /** For a repository that is reached by plain http or https with the credentials we were given; else undefined. */
 export function httpTransport({ url, authorization, env }: Access): Transport | undefined {
-  if (!/^https?:\/\//.test(url) || authorization === undefined || DETOURS.some((name) => env[name])) return undefined;
+  if (!/^https?:\/\//.test(url) || authorization === undefined || isDetour(url, env)) return undefined;
   const base = url.replace(/\/+$/, "");
-  const { Agent } = base.startsWith("https:") ? https : http;
-  const agent = new Agent({ keepAlive: true });
+  let kept: http.Agent | undefined;
   const post = async (service: string, body: Body, again: boolean): Promise<Buffer> => {
     try {
-      return await request({ url: `${base}/${service}`, service, authorization, agent }, body);
+      return await request(
+        { url: `${base}/${service}`, service, authorization, agent: (kept ??= agentFor(base, env)) },
+        body,
+      );
     } catch (error) {
       if (again && isStale(error)) return post(service, body, false);
       throw error instanceof WireRefusal ? error : new WireRefusal(messageOf(error), { cause: error });
@@ -41,8 +48,15 @@ export function httpTransport({ url, authorization, env }: Access): Transport | 
   return {
     fetch: (bytes) => post("git-upload-pack", bytes, true),
     push: async (body) => post("git-receive-pack", await shortened(body), false),
-    [Symbol.dispose]: () => agent.destroy(),
+    // A connection that nobody uses keeps no process from ending, and serves the next question.
+    [Symbol.dispose]() {},
   };
+}
+
+function agentFor(url: string, env: NodeJS.ProcessEnv): http.Agent {
+  if (!url.startsWith("https:")) return new http.Agent({ keepAlive: true });
+  const authorities = env["GIT_SSL_CAINFO"];
+  return new https.Agent({ keepAlive: true, ...(authorities ? { ca: readFileSync(authorities) } : {}) });
 }
 
 type Body = Buffer | AsyncIterable<Buffer>;
@@ -51,7 +65,7 @@ interface Target {
   readonly url: string;
   readonly service: string;
   readonly authorization: string;
-  readonly agent: http.Agent | https.Agent;
+  readonly agent: http.Agent;
 }
 
 async function request({ url, service, authorization, agent }: Target, body: Body): Promise<Buffer> {

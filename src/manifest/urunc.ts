@@ -48,7 +48,11 @@ export function uruncOf(manifest: ReleaseManifest, kernel: ManifestKernel): Urun
   const architecture = ARCHITECTURES[kernel.arch];
   const volumes = manifest.volumes.filter(isAttached);
   const reasons = [
-    ...(guest ? [] : [`urunc runs kernels for ${URUNC_TARGETS.join(", ")}; this one is for ${kernel.target}`]),
+    ...(guest
+      ? []
+      : [
+          `urunc runs kernels for ${URUNC_TARGETS.join(", ")}; this one is for ${kernel.target ?? "no target that is known"}`,
+        ]),
     ...(architecture ? [] : [`urunc is for x86_64 and aarch64; this kernel is for ${kernel.arch}`]),
     ...(PATH.test(kernel.path) ? [] : [`urunc takes letters, digits and ._/- in a path; this one is ${kernel.path}`]),
     ...unattachable(volumes),

@@ -3,22 +3,18 @@
  * there. Whatever it is put together from, the whole of it is hashed and compared with the manifest.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, constants, copyFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import path from "node:path";
+import { chmodSync, constants, copyFileSync, existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import { DeployError } from "../errors.ts";
 import { type ImageLayout, layoutOf } from "../image/format.ts";
 import { formatNamed } from "../image/formats.ts";
 import { type FileEntry, pathProblem, sortTree } from "../image/tree.ts";
-import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
-import { ioError, type OpenFile, openFile } from "../util/files.ts";
+import { type DataVolume, isDataVolume } from "../manifest/schema.ts";
+import { ioError, openFile } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
+import { writeDelta } from "./delta.ts";
+import { blobList, type Donor, imageFile, openDonor, type OtherRelease, readBlobList } from "./donor.ts";
 import type { Tip, TipFile } from "./source.ts";
-
-/** A release on this host that was verified. */
-export interface OtherRelease {
-  readonly directory: string;
-  readonly manifest: ReleaseManifest;
-}
+import { mismatch } from "./trust.ts";
 
 /** Consecutive bytes of an image. */
 type Run =
@@ -52,6 +48,14 @@ export async function assembleVolume(
     return;
   }
   using donor = openDonor(volume, others);
+  if (
+    volume.layout === "image" &&
+    (await writeDelta(tip, volume, { directory, target, others, otherwise: costOf(runs, donor) }))
+  ) {
+    chmodSync(target, 0o444);
+    writeBlobList(directory, volume, runs);
+    return;
+  }
   try {
     await writeImage(tip, volume, directory, runs, donor);
   } catch (error) {
@@ -59,6 +63,13 @@ export async function assembleVolume(
     if (donor === undefined || !(error instanceof DeployError) || error.code !== "DIGEST_MISMATCH") throw error;
     await writeImage(tip, volume, directory, runs, undefined);
   }
+}
+
+/** Bytes of blobs that no release here has. */
+function costOf(runs: Iterable<Run>, donor: Donor | undefined): number {
+  let bytes = 0;
+  for (const run of runs) if (run.kind === "blob" && !donor?.has(run.id, run.size)) bytes += run.size;
+  return bytes;
 }
 
 async function writeImage(
@@ -231,50 +242,6 @@ async function digestOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** An image of another release, with where each blob lies in it. */
-class Donor implements Disposable {
-  readonly #file: OpenFile;
-  readonly #blobs: ReadonlyMap<string, { readonly offset: number; readonly size: number }>;
-
-  constructor(image: string, blobs: ReadonlyMap<string, { readonly offset: number; readonly size: number }>) {
-    this.#file = openFile(image);
-    this.#blobs = blobs;
-  }
-
-  has(id: string, size: number): boolean {
-    return this.#blobs.get(id)?.size === size;
-  }
-
-  copy(id: string, to: ImageWriter): void {
-    const { offset, size } = this.#blobs.get(id) as { offset: number; size: number };
-    for (let at = 0; at < size; at += CHUNK) {
-      const bytes = this.#file.read(offset + at, Math.min(CHUNK, size - at));
-      if (bytes.length === 0) throw mismatch("an earlier image", "a shorter file", "its size");
-      to.bytes(bytes);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#file[Symbol.dispose]();
-  }
-}
-
-/** The image of the same volume in the newest release that still knows where its blobs are. */
-function openDonor(volume: DataVolume, others: readonly OtherRelease[]): Donor | undefined {
-  for (const { directory } of others) {
-    const list = readBlobList(directory, volume.name);
-    const image = imageFile(directory, volume.name);
-    if (list === undefined || !existsSync(image)) continue;
-    const blobs = new Map<string, { offset: number; size: number }>();
-    for (const line of list.split("\n")) {
-      const match = /^([0-9a-f]{40,64}) (\d+) (\d+)$/.exec(line);
-      if (match) blobs.set(match[1] as string, { offset: Number(match[2]), size: Number(match[3]) });
-    }
-    return new Donor(image, blobs);
-  }
-  return undefined;
-}
-
 /** Notes where each blob lies in the image, for the next release: id, offset, size. */
 function writeBlobList(directory: string, volume: DataVolume, runs: Iterable<Run>): void {
   try {
@@ -282,11 +249,6 @@ function writeBlobList(directory: string, volume: DataVolume, runs: Iterable<Run
   } catch (error) {
     throw ioError(`cannot write to ${directory}`, error);
   }
-}
-
-function readBlobList(directory: string, volume = ""): string | undefined {
-  const list = blobList(directory, volume);
-  return existsSync(list) ? readFileSync(list, "latin1") : undefined;
 }
 
 function describeBlobs(runs: Iterable<Run>): string {
@@ -299,18 +261,9 @@ function describeBlobs(runs: Iterable<Run>): string {
   return lines.join("");
 }
 
-const imageFile = (directory: string, name: string) => path.join(directory, "volumes", `${name}.img`);
-const blobList = (directory: string, name: string) => path.join(directory, "volumes", `${name}.blobs`);
-
 /** Throws RELEASE_UNTRUSTED where the repository does not have it. */
 export function requireFile(tip: Tip, name: string): TipFile {
   const file = tip.files.get(name);
   if (file) return file;
   throw new DeployError("RELEASE_UNTRUSTED", `${name} is not in the repository`);
-}
-
-export function mismatch(name: string, found: string, expected: string): DeployError {
-  return new DeployError("DIGEST_MISMATCH", `${name}: ${found}, the manifest says ${expected}`, {
-    hint: "the running release is untouched; find out who changed the repository, then deploy again",
-  });
 }

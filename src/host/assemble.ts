@@ -8,8 +8,9 @@ import path from "node:path";
 import { namedFiles, type NamedFile } from "../manifest/manifest.ts";
 import { isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ImageWriter } from "../util/image-writer.ts";
-import { assembleVolume, mismatch, requireFile } from "./assemble-volume.ts";
+import { assembleVolume, requireFile } from "./assemble-volume.ts";
 import type { Tip } from "./source.ts";
+import { mismatch } from "./trust.ts";
 
 export interface AssembleOptions {
   readonly tip: Tip;

@@ -109,6 +109,8 @@ function tipOf({ registry, blobs, digest, files }: Fetched): Tip {
     async read(wanted, reader) {
       for (const file of wanted) await readInto(reader, file, blobs.read(file, registry));
     },
+    readRange: (file, offset, length) =>
+      registry.readRange({ digest: `sha256:${file.id}`, size: file.size }, offset, length),
     async tidy() {
       const kept = READ_ALWAYS.flatMap((name) => files.get(name)?.id ?? []);
       blobs.keepOnly(new Set([digest.slice("sha256:".length), ...kept]));

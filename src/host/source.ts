@@ -22,6 +22,8 @@ export interface Tip {
   readonly files: ReadonlyMap<string, TipFile>;
   /** Streams the content of files, in order. */
   read(files: readonly TipFile[], reader: BlobReader): Promise<void>;
+  /** Some bytes of a file, unverified; undefined where this one cannot be read in pieces. Absent where that saves nothing. */
+  readRange?(file: TipFile, offset: number, length: number): Promise<Buffer | undefined>;
   /** Drops what is kept on disk of older releases, so that it does not grow with history. */
   tidy(): Promise<void>;
 }

@@ -98,6 +98,13 @@ export function fingerprint(manifest: ReleaseManifest, files: ReadonlyMap<string
   });
 }
 
+/** A file that is not what the manifest says. */
+export function mismatch(name: string, found: string, expected: string): DeployError {
+  return new DeployError("DIGEST_MISMATCH", `${name}: ${found}, the manifest says ${expected}`, {
+    hint: "the running release is untouched; find out who changed the repository, then deploy again",
+  });
+}
+
 function untrusted(message: string, hint: string): DeployError {
   return new DeployError("RELEASE_UNTRUSTED", message, { hint });
 }

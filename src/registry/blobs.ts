@@ -109,6 +109,31 @@ async function* pour(transport: Transport, { digest, size }: BlobName, hash: Has
   }
 }
 
+/** Bytes that the caller verifies; undefined where the registry answers with anything but that range. */
+export function readRange(
+  transport: Transport,
+  { digest }: BlobName,
+  offset: number,
+  length: number,
+): Promise<Buffer | undefined> {
+  return transport.retrying(async () => {
+    const answer = await transport.once({
+      method: "GET",
+      at: `blobs/${checkedDigest(digest)}`,
+      headers: { range: `bytes=${offset}-${offset + length - 1}` },
+      purpose: `blob ${digest}`,
+      kind: "pull",
+      expect: [200, 206],
+    });
+    if (answer.status === 206 && rangeStart(answer) === offset) {
+      const bytes = await answer.bytes(length);
+      return bytes.length === length ? bytes : undefined;
+    }
+    await answer.discard();
+    return undefined;
+  });
+}
+
 /** `bytes 100-199/200`; an answer that does not say where it begins is of no use. */
 function rangeStart({ headers }: Answer): number {
   const start = /^bytes (\d{1,15})-/.exec(headers.get("content-range") ?? "")?.[1];

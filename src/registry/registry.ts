@@ -4,7 +4,7 @@
  */
 import type { Log } from "../util/log.ts";
 import { type Credentials, parseAddress } from "./address.ts";
-import { type BlobName, type BlobSource, hasBlob, putBlob, readBlob } from "./blobs.ts";
+import { type BlobName, type BlobSource, hasBlob, putBlob, readBlob, readRange } from "./blobs.ts";
 import { deleteManifest, listTags, putManifest, readManifest, resolveTag, type StoredManifest } from "./manifests.ts";
 import { attachReferrer, type Descriptor, listReferrers } from "./referrers.ts";
 import { openTransport } from "./transport.ts";
@@ -36,6 +36,8 @@ export interface Registry {
   putBlob(blob: BlobSource): Promise<number>;
   /** Verified while it streams: throws DIGEST_MISMATCH for other bytes or another size. Goes on after a cut. */
   readBlob(blob: BlobName): AsyncIterable<Uint8Array>;
+  /** Some bytes of a blob, which nothing verifies; undefined where the registry gives no ranges. */
+  readRange(blob: BlobName, offset: number, length: number): Promise<Buffer | undefined>;
   /** By tag or digest; undefined where there is none. At most 4 MiB. The digest is computed here. */
   readManifest(reference: string): Promise<StoredManifest | undefined>;
   /**
@@ -66,6 +68,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     hasBlob: (digest) => hasBlob(transport, digest),
     putBlob: (blob) => putBlob(transport, blob),
     readBlob: (blob) => readBlob(transport, blob),
+    readRange: (blob, offset, length) => readRange(transport, blob, offset, length),
     readManifest: (reference) => readManifest(transport, reference),
     resolve: (tag) => resolveTag(transport, tag),
     putManifest: async (reference, bytes, mediaType) =>

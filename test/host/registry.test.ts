@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -83,6 +83,40 @@ describe("a host that follows a registry", { skip: noRegistry }, () => {
     assert.equal((await host.host("sync")).code, 0);
     await host.configure("path: sites/www\n");
     assert.equal((await host.host("sync")).code, 2);
+  });
+
+  test("fetches a changed page of a large image, and not the part that it is in", async () => {
+    await using registry = await startRegistry();
+    await using host = await follower(registry);
+    await host.configure("");
+    let x = 1;
+    const page = (n: number) => {
+      x = (Math.imul(x, 1_664_525) + 1_013_904_223) | 0;
+      return `${n} ${x}\n`.repeat(2000);
+    };
+    const site = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`p/${i}.html`, page(i)]));
+    await deploy(host, registry, { "index.html": "one\n", ...site });
+    assert.equal((await host.host("sync")).code, 0);
+    const imageOf = (release: string) => readFileSync(path.join(host.state, "releases", release, "volumes/data.img"));
+    const sync = async (files: Record<string, string>) => {
+      await deploy(host, registry, files);
+      registry.reset();
+      const ran = await host.host("sync");
+      assert.equal(ran.code, 0, ran.stderr);
+      const image = imageOf(path.basename(current(host)));
+      const name = path.join(host.state, "releases", path.basename(current(host)), "manifest.json");
+      const { volumes } = JSON.parse(readFileSync(name, "utf8")) as ReleaseManifest;
+      assert.equal(createHash("sha256").update(image).digest("hex"), (volumes[0] as { sha256: string }).sha256);
+      return registry.requests.reduce((sum, { bytesOut }) => sum + bytesOut, 0);
+    };
+    // One page longer, one of the same size, one new, one gone.
+    const one = await sync({ "p/7.html": page(7).repeat(2), "p/50.html": page(50), "new.html": "new\n" });
+    assert.ok(one < 300_000, `${one} bytes`);
+    // An image that the disk has damaged is of no use, and does no harm.
+    const damaged = path.join(host.state, "releases", path.basename(current(host)), "volumes/data.img");
+    chmodSync(damaged, 0o644);
+    writeFileSync(damaged, Buffer.alloc(readFileSync(damaged).length, "x"));
+    assert.ok((await sync({ "p/8.html": page(8) })) > 1_000_000);
   });
 
   test("refuses bytes that a registry's disk has changed, and manifests of another digest", async () => {

@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sha256 } from "../util/digest.ts";
+import { removeTree } from "../util/files.ts";
 import { type GitObject, objectId, type ObjectType } from "./wire/object.ts";
 
 export interface MemoryPlace {
@@ -60,7 +61,7 @@ export function openMemory(directory: string | undefined, place: MemoryPlace): M
         renameSync(temporary, file);
         forgetOldest(directory);
       } catch {
-        rmSync(temporary, { force: true });
+        removeTree(temporary);
       }
     },
   };

@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { configError } from "./config-error.ts";
 import { pathText, schemaProblems } from "../util/schema.ts";
+import { unknownKeys } from "./unknown-keys.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -26,8 +27,14 @@ export function validateLayers<S extends v.GenericSchema>(schema: S, layers: rea
   const problems = layers.flatMap((layer) => [...(layer.problems ?? []), ...unusableNames(layer)]);
   const result = v.safeParse(schema, merged);
   if (!result.success) {
-    for (const problem of schemaProblems(result.issues))
-      problems.push(`${placeOf(problem.path, layers)}: ${problem.message}`);
+    const unknown = unknownKeys(schema, merged);
+    const strangers = new Set(unknown.map(({ path }) => pathText(path)));
+    const others = schemaProblems(result.issues).filter(({ path }) => !strangers.has(pathText(path)));
+    for (const problem of [...unknown, ...others]) {
+      // Told already, as a name that cannot be used.
+      if (!UNUSABLE.has(String(problem.path.at(-1))))
+        problems.push(`${placeOf(problem.path, layers)}: ${problem.message}`);
+    }
   }
   if (problems.length > 0 || !result.success) throw configError(problems);
   return result.output;

@@ -163,6 +163,7 @@ export const directory = v.pipe(
     /^(?:(?!\.{0,2}(?:\/|$))(?:(?!\/\.{0,2}(?:\/|$))[^\u0000-\u001f\u007f\\])+)?$/,
     "expected a relative directory",
   ),
+  v.check((value) => !/(?:^|\/)\.git(?:\/|$)/i.test(value), "expected a directory that git can hold"),
 );
 
 const deploy = v.strictObject({

@@ -78,6 +78,37 @@ describe("a configuration", () => {
   });
 });
 
+describe("misspelt keys", () => {
+  it("are told all at once, each with the key that was probably meant", () => {
+    const text = [
+      "nme: x",
+      "kernel: [a]",
+      "volumes: {data: {fromm: x, fromat: tar}}",
+      "checks: {site-link: {}, boot: {tendr: auto}}",
+      "launch: {memroy: 3}",
+      "deploy: {repo: o/r, xyzzy: 1, branch: 7}",
+    ].join("\n");
+    assert.deepEqual(
+      problemsOf(() => read(text)).filter((problem) => problem.includes("unknown")),
+      [
+        'unikernel.yml:1: nme: unknown key; did you mean "name"?',
+        'unikernel.yml:2: kernel: unknown key; did you mean "kernels"?',
+        'unikernel.yml:3: volumes.data.fromm: unknown key; did you mean "from"?',
+        'unikernel.yml:3: volumes.data.fromat: unknown key; did you mean "format"?',
+        'unikernel.yml:4: checks.site-link: unknown key; did you mean "site-links"?',
+        'unikernel.yml:4: checks.boot.tendr: unknown key; did you mean "tender"?',
+        'unikernel.yml:5: launch.memroy: unknown key; did you mean "memory"?',
+        'unikernel.yml:6: deploy.repo: unknown key; did you mean "repository"?',
+        "unikernel.yml:6: deploy.xyzzy: unknown key",
+      ],
+    );
+    assert.ok(problemsOf(() => read(text)).some((problem) => /deploy\.branch: expected text/.test(problem)));
+    const host = problemsOf(() => readHostConfig({ name: "host.yml", text: "name: www\ntraget: hvt\nsecret: {}\n" }));
+    assert.ok(host.includes('host.yml:2: traget: unknown key; did you mean "target"?'), host.join("\n"));
+    assert.ok(host.includes('host.yml:3: secret: unknown key; did you mean "secrets"?'));
+  });
+});
+
 describe("mistakes in a configuration", () => {
   const wrong: readonly (readonly [string, string, string])[] = [
     ["an unknown key", "nme: x", "unikernel.yml:1: nme: unknown key"],

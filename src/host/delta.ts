@@ -39,7 +39,7 @@ export async function writeDelta(
 ): Promise<boolean> {
   const fresh = "readRange" in tip ? contentsOf(directory, volume) : undefined;
   const base = fresh && findBase(volume, others);
-  if (!fresh || !base) return false;
+  if (!fresh || !base || fresh.layout.size !== volume.size) return false;
   const offsets = offsetsOf(base.contents);
   const missing = fresh.entries.filter(({ id, size }) => size > 0 && !offsets.has(id));
   const bytes = missing.reduce((sum, { size }) => sum + size, 0);

@@ -240,8 +240,7 @@ async function deployedNow(plan: Plan, { destination }: Ports): Promise<ReleaseM
 /** What its volumes hold, where the destination can say that at little cost. */
 async function deployedIds(plan: Plan, volume: string, { destination }: Ports): Promise<ReadonlySet<string>> {
   if (!plan.deploy) return new Set();
-  const index = await destination?.deployedIndex?.(volume).catch(() => undefined);
-  return new Set(index?.map(({ id }) => id));
+  return (await destination?.deployedIds?.(volume).catch(() => undefined)) ?? new Set();
 }
 
 /** Builds once more, into a directory beside `out`; the source's own directory is the same, as its caches may be. */

@@ -4,7 +4,7 @@
  */
 import path from "node:path";
 import type { VolumeArtifact } from "../artifact/artifact.ts";
-import { digestFile } from "../artifact/scan-image.ts";
+import { digestFile, digestRanges, type FileDigests } from "../artifact/scan-image.ts";
 import { DeployError } from "../errors.ts";
 import { layoutOf } from "../image/format.ts";
 import { encodeIndex } from "../image/index-file.ts";
@@ -47,13 +47,21 @@ export interface ArrangeOptions {
   /** Commits of the volumes that are branches, by volume. */
   readonly branches: ReadonlyMap<string, { readonly commit: string; readonly tree: string }>;
   readonly sign: ((manifest: string) => Promise<string>) | undefined;
+  /** What is there now; the digests of a volume that stays as it is are taken from it. */
+  readonly deployed?: Deployed | undefined;
+}
+
+/** The release that is deployed, and the blob ids of its files below its own directory. */
+export interface Deployed {
+  readonly manifest: ReleaseManifest;
+  readonly blobId: (path: string) => string | undefined;
 }
 
 /** Arranges a release for the repository; reads kernels and images once for the digests that are not known. */
 export async function arrange(release: Release, options: ArrangeOptions): Promise<Contents> {
   const stored = new Map<string, StoredVolume>();
   for (const volume of release.volumes) {
-    stored.set(volume.name, storeVolume(volume, options));
+    stored.set(volume.name, await storeVolume(volume, options));
   }
   const kernels = release.kernels.map(({ file, size, id }) => ({
     path: `kernels/${path.basename(file)}`,
@@ -107,28 +115,36 @@ interface StoredVolume {
   readonly files: readonly RepositoryFile[];
 }
 
-function storeVolume(volume: VolumeArtifact, options: ArrangeOptions): StoredVolume {
+async function storeVolume(volume: VolumeArtifact, options: ArrangeOptions): Promise<StoredVolume> {
   const branch = options.branches.get(volume.name);
   if (branch) return { fields: { ...branch }, files: [] };
   return options.layout === "image" ? storeImage(volume, options) : storeFiles(volume);
 }
 
-function storeImage(volume: VolumeArtifact, { inParts }: ArrangeOptions): StoredVolume {
+async function storeImage(volume: VolumeArtifact, { inParts, deployed }: ArrangeOptions): Promise<StoredVolume> {
   const { name, file, size } = volume;
   const index = textFile(`volumes/${name}.index`, encodeIndex(volume.index));
   const indexField = { path: index.path, sha256: sha256(index.content.bytes) };
   const imagePath = `volumes/${name}.img`;
   if (size <= PART_THRESHOLD && !inParts(name)) {
-    const { id } = digestFile(file);
+    const id = unchanged(volume, deployed)?.get(placeOf({ path: imagePath, size }))?.id ?? digestFile(file).id;
     return {
       fields: { layout: "image", path: imagePath, index: indexField },
       files: [{ path: imagePath, id, content: { file, offset: 0, size } }, index],
     };
   }
-  const parts = cutVolume(volume).map((range, i) => {
-    const digests = digestFile(file, range);
-    return { ...digests, path: `${imagePath}.parts/${partName(i)}`, content: { file, ...range } };
-  });
+  const ranges = cutVolume(volume);
+  const known = unchanged(volume, deployed);
+  const places = ranges.map((range, i) => placeOf({ path: `${imagePath}.parts/${partName(i)}`, size: range.size }));
+  const digests = places.every((place) => known?.has(place))
+    ? places.map((place) => known?.get(place))
+    : await digestRanges(file, ranges);
+  const parts = ranges.map((range, i) => ({
+    ...(digests[i] as Pick<FileDigests, "sha256" | "id">),
+    size: range.size,
+    path: `${imagePath}.parts/${partName(i)}`,
+    content: { file, ...range },
+  }));
   return {
     fields: {
       layout: "image",
@@ -137,6 +153,29 @@ function storeImage(volume: VolumeArtifact, { inParts }: ArrangeOptions): Stored
     },
     files: [...parts.map(({ path: at, id, content }) => ({ path: at, id, content })), index],
   };
+}
+
+const placeOf = ({ path: at, size }: { readonly path: string; readonly size: number }) => `${size} ${at}`;
+
+/**
+ * Digests of the parts, by place, of an image that is byte for byte the deployed one; undefined for any other. Only the
+ * digest of the whole says that: that the same files are in a part does not say what stands between them.
+ */
+function unchanged(
+  { name, size, sha256: digest }: VolumeArtifact,
+  deployed: Deployed | undefined,
+): ReadonlyMap<string, { readonly sha256: string; readonly id: string }> | undefined {
+  const same = deployed?.manifest.volumes
+    .filter(isDataVolume)
+    .find((volume) => volume.name === name && volume.size === size && volume.sha256 === digest);
+  if (!deployed || same?.layout !== "image") return undefined;
+  const parts = same.parts ?? (same.path === undefined ? [] : [{ path: same.path, size, sha256: digest }]);
+  return new Map(
+    parts.flatMap((part) => {
+      const id = deployed.blobId(part.path);
+      return id === undefined ? [] : [[placeOf(part), { sha256: part.sha256, id }] as const];
+    }),
+  );
 }
 
 /** The parts of a volume too large for one object, cut where its files begin. */

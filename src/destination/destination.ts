@@ -1,5 +1,4 @@
 /** Where releases live. Children first, name last: what a reader can see is always complete. */
-import type { IndexEntry } from "../image/index-file.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { Release } from "../release/release.ts";
 
@@ -48,11 +47,8 @@ export interface Published {
 export interface Destination {
   /** The release that a host would get now; undefined when there is none yet. */
   deployed(): Promise<ReleaseManifest | undefined>;
-  /**
-   * The files of a volume of that release, with their git blob ids. Undefined where there are none, or the destination
-   * cannot say without fetching the volume itself.
-   */
-  deployedIndex?(volume: string): Promise<readonly IndexEntry[] | undefined>;
+  /** Git blob ids of files in a volume of that release: those that can be told without fetching the volume itself. */
+  deployedIds?(volume: string): Promise<ReadonlySet<string>>;
   /** Makes a release the newest. Safe to repeat. */
   publish(release: Release, options: PublishOptions): Promise<Published>;
 }

@@ -10,6 +10,7 @@ import type { Access } from "./access.ts";
 import { releaseChanges } from "./changes.ts";
 import { arrange, contentSize, type RepositoryFile } from "./contents.ts";
 import {
+  deployedIds,
   type Earlier,
   isSuperseded,
   type Place,
@@ -66,6 +67,12 @@ export function gitDestination(options: GitDestinationOptions): Destination {
         const name = `refs/heads/${branch}`;
         const commit = (await work.refs([name])).get(name);
         return commit === undefined ? undefined : readDeployed(work, await work.fetchTip(commit), place);
+      }),
+    deployedIds: (volume) =>
+      session.work("read", async (work) => {
+        const name = `refs/heads/${branch}`;
+        const tip = await fetchTip(work, (await work.refs([name])).get(name));
+        return tip ? deployedIds(work, tip, `${prefixOf(place)}volumes/${volume}`) : new Set();
       }),
     async publish(release, publishing) {
       const published = await session.work("push", (work) =>
@@ -137,6 +144,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
     inParts: (volume) => tip?.tree.has(`${prefix}volumes/${volume}.img.parts/0000`) === true,
     branches: volumes.commits,
     sign: publishing.sign,
+    deployed: current && { manifest: current, blobId: (path) => tip?.tree.get(prefix + path)?.id },
   });
   const change = releaseChanges(files, manifest.name, { prefix, tree: tip?.tree ?? new Map(), current });
   refuseInTheWay(change.inTheWay, place);

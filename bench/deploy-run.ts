@@ -139,15 +139,11 @@ export interface Server extends Disposable {
   readonly repository: string;
 }
 
-/** Serves what is below `root`, which goes with it; to everybody where `isPublic`, for reading. */
-export async function startServer(root: string, isPublic: boolean): Promise<Server> {
+/** Serves what is below `root`, which goes with it. */
+export async function startServer(root: string, reading: "public" | "private"): Promise<Server> {
   const repository = path.join(root, `${REPOSITORY}.git`);
   mkdirSync(path.dirname(repository), { recursive: true });
-  const child = fork(path.join(import.meta.dirname, "deploy-server.ts"), [
-    root,
-    TOKEN,
-    isPublic ? "public" : "private",
-  ]);
+  const child = fork(path.join(import.meta.dirname, "deploy-server.ts"), [root, TOKEN, reading]);
   const [url] = (await once(child, "message")) as [string];
   return {
     child,

@@ -6,6 +6,7 @@ import path from "node:path";
 import { solo5Kernel } from "../test/support/elf.ts";
 import { gitEnvironment } from "../test/support/process.ts";
 import { addPast, allowFilters, type Form, git, readCommitted, restore, siteRepository } from "./deploy-history.ts";
+import { REPOSITORY, type Server, startServer, TOKEN } from "./deploy-run.ts";
 import { siteNamed } from "./sites.ts";
 
 const CLI = path.join(import.meta.dirname, "..", "dist", "cli.js");
@@ -13,6 +14,8 @@ const LAYOUTS = ["image", "files"] as const;
 
 export interface Prepared extends Disposable {
   readonly name: string;
+  /** Serves the repository of whoever has his turn: always at the same address, by which ours knows it again. */
+  readonly server: Server;
   /** Where runs may write. */
   readonly directory: string;
   readonly cli: string;
@@ -31,12 +34,18 @@ export interface Prepared extends Disposable {
   imageDigest(this: void, repository?: string): string;
 }
 
+export interface Making {
+  readonly histories: readonly number[];
+  readonly onProgress: (what: string) => void;
+  /** Who may read from the server. */
+  readonly reading: "public" | "private";
+}
+
 /** `site` is one of the benchmark's, or a directory. Repositories without anything of ours in them are kept for the next time. */
 export async function createSite(
   cache: string,
   site: string,
-  histories: readonly number[],
-  onProgress: (what: string) => void,
+  { histories, onProgress, reading }: Making,
 ): Promise<Prepared> {
   const from = site.includes("/") ? path.resolve(site) : siteNamed(site);
   const name = path.basename(from);
@@ -49,8 +58,10 @@ export async function createSite(
   const page = middlePage(from);
   const { changed, content } = changePage(from, page, path.join(directory, "changed"));
   const release = path.join(directory, "release");
+  const server = await startServer(path.join(directory, "server"), reading);
   const prepared: Prepared = {
     name,
+    server,
     directory,
     cli: CLI,
     source,
@@ -64,7 +75,10 @@ export async function createSite(
       if (existsSync(cached)) cpSync(cached, to, { recursive: true, preserveTimestamps: true });
     },
     imageDigest: (repository) => imageDigest(release, repository),
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      server[Symbol.dispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
   try {
     for (const history of histories.toSorted((a, b) => a - b)) {
@@ -88,11 +102,12 @@ async function createHistory(prepared: Prepared, kept: string, site: string, his
   commitSource(source);
   build(source, site, release);
   for (const form of LAYOUTS) {
-    const repository = prepared.repository(form, history);
+    const { repository } = prepared.server;
     if (history === 1) createEmpty(repository);
     else restore(path.join(kept, `${form}-${history - 1}.git`), repository);
     // The last release, and what it leaves in the cache, is of today's program.
-    deploy(prepared, repository, release, form, path.join(directory, `${form}-${history}-cache`));
+    deploy(prepared, release, form, path.join(directory, `${form}-${history}-cache`));
+    renameSync(repository, prepared.repository(form, history));
   }
   rmSync(release, { recursive: true });
 }
@@ -112,11 +127,14 @@ async function keepPast(prepared: Prepared, kept: string, site: string, history:
   commitSource(prepared.source);
   build(prepared.source, site, release);
   for (const form of missing) {
-    const begun = path.join(prepared.directory, `${form}-first.git`);
-    createEmpty(begun);
-    deploy(prepared, begun, release, form, path.join(prepared.directory, "cache-first"));
-    await addPast(begun, path.join(kept, `${form}-${history - 1}.git`), { form, site, commits: history - 2 });
-    rmSync(begun, { recursive: true });
+    createEmpty(prepared.server.repository);
+    deploy(prepared, release, form, path.join(prepared.directory, "cache-first"));
+    await addPast(prepared.server.repository, path.join(kept, `${form}-${history - 1}.git`), {
+      form,
+      site,
+      commits: history - 2,
+    });
+    rmSync(prepared.server.repository, { recursive: true });
   }
   rmSync(release, { recursive: true });
 }
@@ -147,21 +165,19 @@ function createEmpty(repository: string): void {
 const build = (source: string, site: string, release: string) =>
   cli(source, ["build", "--kernel", "www.hvt", "--data", site, "--out", release]);
 
-/** Deploys a release to a repository at a path. */
-export function deploy(
-  { source }: Pick<Prepared, "source">,
-  repository: string,
-  release: string,
-  form: Form,
-  cache: string,
-): void {
-  cli(source, ["deploy", "--release", release, "--repository", repository, "--layout", form], cache);
+/** Deploys a release to the server as it is. */
+export function deploy({ source, server }: Prepared, release: string, form: Form, cache: string): void {
+  const to = ["--repository", `${server.url}/${REPOSITORY}.git`, "--layout", form];
+  cli(source, ["deploy", "--release", release, ...to], {
+    UNIKERNEL_DEPLOY_CACHE: cache,
+    UNIKERNEL_DEPLOY_TOKEN: TOKEN,
+  });
 }
 
-export function cli(cwd: string, args: readonly string[], cache?: string): void {
-  const env = gitEnvironment(cache === undefined ? {} : { UNIKERNEL_DEPLOY_CACHE: cache });
-  const ran = spawnSync(process.execPath, [CLI, ...args, "--quiet"], { cwd, env, encoding: "utf8" });
-  if (ran.status !== 0) throw new Error(`${args[0]} ended with ${ran.status}: ${ran.stderr}`);
+export function cli(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+  const options = { cwd, env: gitEnvironment(env), encoding: "utf8" } as const;
+  const ran = spawnSync(process.execPath, [CLI, ...args], options);
+  if (ran.status !== 0) throw new Error(`${args[0]} ended with ${ran.status}: ${ran.stderr.slice(-3000)}`);
 }
 
 /** Some page of middling size, neither the first nor the last. */

@@ -8,7 +8,7 @@ import { blobId } from "../src/util/digest.ts";
 import { gitEnvironment } from "../test/support/process.ts";
 import { type Form, readCommitted } from "./deploy-history.ts";
 import { type Deployer, installPeers, peerMissing, peers } from "./deploy-peers.ts";
-import { measureSubjects, REPOSITORY, type Row, startServer, type Subject, TOKEN } from "./deploy-run.ts";
+import { measureSubjects, REPOSITORY, type Row, type Subject, TOKEN } from "./deploy-run.ts";
 import { createSite, type Prepared } from "./deploy-site.ts";
 import { CACHE } from "./sites.ts";
 
@@ -39,10 +39,9 @@ export async function* deployBench(bench: DeployBench): AsyncGenerator<DeployRes
     return missing === undefined;
   });
   for (const site of bench.sites) {
-    using prepared = await createSite(cache, site, bench.histories, bench.onProgress);
-    const { name, directory } = prepared;
+    using prepared = await createSite(cache, site, { ...bench, reading: "private" });
+    const { name, directory, server } = prepared;
     for (const history of bench.histories) {
-      using server = await startServer(path.join(directory, "server"), false);
       const subjects = [
         ...(["image", "files"] as const).flatMap((form) => [ours(prepared, history, form, true)]),
         ...(["image", "files"] as const).flatMap((form) => [ours(prepared, history, form, false)]),

@@ -3,12 +3,12 @@
  * clone with a copy of what is served.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { gitEnvironment } from "../test/support/process.ts";
 import type { DeployBench, DeployResult } from "./deploy.ts";
 import { git, restore } from "./deploy-history.ts";
-import { measureSubjects, REPOSITORY, type Server, startServer, type Subject } from "./deploy-run.ts";
+import { measureSubjects, REPOSITORY, type Server, type Subject } from "./deploy-run.ts";
 import { cli, createSite, deploy, type Prepared } from "./deploy-site.ts";
 import { CACHE } from "./sites.ts";
 
@@ -16,10 +16,9 @@ export async function* hostBench(bench: DeployBench): AsyncGenerator<DeployResul
   const cache = path.join(CACHE, "deploy");
   mkdirSync(cache, { recursive: true });
   for (const site of bench.sites) {
-    using prepared = await createSite(cache, site, bench.histories, bench.onProgress);
-    const { name, directory } = prepared;
+    using prepared = await createSite(cache, site, { ...bench, reading: "public" });
+    const { name, directory, server } = prepared;
     for (const history of bench.histories) {
-      using server = await startServer(path.join(directory, "server"), true);
       const onRun = (what: string) => bench.onProgress(`${name}, history ${history}: ${what}`);
       const subjects = [
         ours(prepared, history, "image", server),
@@ -35,8 +34,9 @@ export async function* hostBench(bench: DeployBench): AsyncGenerator<DeployResul
 /** A repository one deploy further, made from one that is not touched. */
 function further(prepared: Prepared, history: number, form: "image" | "files"): string {
   const after = path.join(prepared.directory, `${form}-${history}-after.git`);
-  restore(prepared.repository(form, history), after);
-  deploy(prepared, after, prepared.release, form, path.join(prepared.directory, "after-cache"));
+  restore(prepared.repository(form, history), prepared.server.repository);
+  deploy(prepared, prepared.release, form, path.join(prepared.directory, "after-cache"));
+  renameSync(prepared.server.repository, after);
   return after;
 }
 

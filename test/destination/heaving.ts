@@ -20,8 +20,8 @@ export interface BigSite {
   readonly files: number;
   /** Bytes of each file. */
   readonly size: number;
-  /** Whether half of it can be packed; all of it is noise otherwise. */
-  readonly mixed: boolean;
+  /** Noise; noise and text of few letters in turns; a page of noise again and again, which is soon packed. */
+  readonly content: "noise" | "mixed" | "repeated";
 }
 
 export interface Taken {
@@ -85,15 +85,16 @@ export async function heave(
 
 const MEGABYTE = 1024 * 1024;
 
-/** Noise, and text of few letters where it is mixed. */
-function writeSite(directory: string, { files, size, mixed }: BigSite): void {
+function writeSite(directory: string, { files, size, content }: BigSite): void {
   const zeros = Buffer.alloc(MEGABYTE);
+  const page = createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(zeros.subarray(0, 4096));
   for (let n = 0; n < files; n++) {
     const noise = createCipheriv("aes-128-ctr", Buffer.alloc(16, n + 1), Buffer.alloc(16));
-    const isText = mixed && n % 2 === 1;
+    const isText = content === "mixed" && n % 2 === 1;
     const fd = openSync(path.join(directory, `file-${n}.${isText ? "txt" : "bin"}`), "w");
     for (let left = size; left > 0; left -= MEGABYTE) {
-      const bytes = noise.update(zeros.subarray(0, Math.min(left, MEGABYTE)));
+      const zero = zeros.subarray(0, Math.min(left, MEGABYTE));
+      const bytes = content === "repeated" ? Buffer.alloc(zero.length, page) : noise.update(zero);
       if (isText) for (let i = 0; i < bytes.length; i++) bytes[i] = 97 + ((bytes[i] as number) & 7);
       writeSync(fd, bytes);
     }
@@ -124,8 +125,8 @@ export const show = ({ what, seconds, memory }: Taken) =>
 
 export async function soak(gigabytes: number): Promise<boolean> {
   const sites: BigSite[] = [
-    { name: "one file", files: 1, size: Math.round((2e9 * gigabytes) / 5), mixed: false },
-    { name: "40 files", files: 40, size: Math.round((gigabytes * 1e9) / 40), mixed: true },
+    { name: "one file", files: 1, size: Math.round((2e9 * gigabytes) / 5), content: "noise" },
+    { name: "40 files", files: 40, size: Math.round((gigabytes * 1e9) / 40), content: "mixed" },
   ];
   const all: Taken[] = [];
   for (const site of sites) {

@@ -37,6 +37,7 @@ export interface Deployed extends Pick<Changes, "removed" | "added"> {
 export function openSession(access: Access, memory: Memory): Session {
   let transport: Transport | undefined = openTransport(access);
   let objects: Map<string, GitObject> | undefined;
+  let reader: Workbench | undefined;
   let loaded: ReadonlySet<string> = new Set();
   const known = () => {
     if (objects) return objects;
@@ -52,7 +53,9 @@ export function openSession(access: Access, memory: Memory): Session {
   return {
     async work(purpose, action) {
       if (transport) {
-        using bench = wireWorkbench({ transport, objects: known(), pushing: purpose === "push" });
+        const open = (pushing: boolean) =>
+          wireWorkbench({ transport: transport as Transport, objects: known(), pushing });
+        using bench = purpose === "push" ? open(true) : (reader ??= open(false));
         try {
           return await action(bench);
         } catch (error) {

@@ -1,5 +1,5 @@
 /** The verb `demo`: the whole job on this machine, with a real kernel, real git and nothing else needed. */
-import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { bootDirectory } from "../checks/boot/boot-release.ts";
@@ -14,6 +14,7 @@ import { renderBoot } from "../report/boot.ts";
 import type { RunResult } from "../report/result.ts";
 import { renderRelease, renderVerdict } from "../report/text.ts";
 import { run } from "../run.ts";
+import { makeDirectories } from "../util/files.ts";
 import { run as runProgram } from "../util/exec.ts";
 import { silentLog } from "../util/log.ts";
 import { formatDuration, formatSize } from "../util/size.ts";
@@ -126,7 +127,7 @@ function prepare(named: string | undefined, io: Io): Stage {
     release: path.join(directory, "release"),
     repository: path.join(directory, "deployment.git"),
   };
-  mkdirSync(source, { recursive: true });
+  makeDirectories(source);
   cpSync(path.join(examples, "site"), stage.site, { recursive: true });
   cpSync(kernel, stage.kernel);
   return stage;

@@ -3,10 +3,10 @@
  * Every object goes by its digest, so whatever stands in the file can only be what the repository means or nothing at
  * all: a memory that is damaged, old or foreign costs a fetch. Nothing here throws, and nothing secret is in it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sha256 } from "../util/digest.ts";
-import { removeTree } from "../util/files.ts";
+import { makeDirectories, removeTree } from "../util/files.ts";
 import { type GitObject, objectId, type ObjectType } from "./wire/object.ts";
 
 export interface MemoryPlace {
@@ -56,7 +56,7 @@ export function openMemory(directory: string | undefined, place: MemoryPlace): M
       try {
         const chunks = encode(objects);
         if (!chunks) return;
-        mkdirSync(directory, { recursive: true, mode: 0o700 });
+        makeDirectories(directory, 0o700);
         writeFileSync(temporary, Buffer.concat(chunks), { mode: 0o600 });
         renameSync(temporary, file);
         forgetOldest(directory);

@@ -3,11 +3,11 @@
  * a full disk. Each appears under its name only when it is whole and its digest is right.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Registry } from "../registry/registry.ts";
 import { sha256 } from "../util/digest.ts";
-import { ioError } from "../util/files.ts";
+import { ioError, makeDirectories } from "../util/files.ts";
 import { OutputFile } from "../util/output-file.ts";
 import type { TipFile } from "./source.ts";
 
@@ -20,7 +20,7 @@ export class BlobStore {
   constructor(directory: string) {
     this.#directory = directory;
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectories(directory);
     } catch (error) {
       throw ioError(`cannot make ${directory}`, error);
     }

@@ -1,11 +1,11 @@
 /** The host's copy of the deployment repository: the newest commit with its files, and little that is older. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import type { Access } from "../destination/access.ts";
 import { explainGitFailure } from "../destination/git-errors.ts";
 import { DeployError } from "../errors.ts";
-import { ioError } from "../util/files.ts";
+import { ioError, makeDirectories } from "../util/files.ts";
 import { type Git, gitIn } from "../util/git.ts";
 import { readBlobs } from "../util/git-blobs.ts";
 import { endAll, findMarked } from "./processes.ts";
@@ -51,7 +51,7 @@ async function fetchOnce({ access, directory, branch, path: prefix, signal }: Mi
   const git = gitIn(directory, { ...access.env, [MARK]: directory }, access.secrets);
   if (!existsSync(path.join(directory, "HEAD"))) {
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectories(directory);
     } catch (error) {
       throw ioError(`cannot make ${directory}`, error);
     }

@@ -1,10 +1,11 @@
 /** What a guest is started with: its files, its secrets, its command line. Made ready before anything is stopped. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Target } from "../kernel/target.ts";
 import { isAttached, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { type Block, type Forward, type GuestSpec, type Network, refuse } from "../tender/tender.ts";
+import { makeDirectories } from "../util/files.ts";
 import type { HostContext } from "./context.ts";
 import { makePlace, plannedPlace } from "./place.ts";
 import { makeSecrets, type SecretImage, secretFiles, secretsPrint } from "./secrets.ts";
@@ -38,7 +39,7 @@ export async function prepareGuest(context: HostContext, release: string, runtim
   const secrets = makeSecrets(context, manifest, runtime);
   const spec = specOf(context, manifest, release, secrets);
   const print = printWith(context, secrets);
-  mkdirSync(store.guests, { recursive: true, mode: 0o700 });
+  makeDirectories(store.guests, 0o700);
   const directory = mkdtempSync(path.join(store.guests, `${release}-`));
   try {
     return {

@@ -2,11 +2,11 @@
  * The directory for what must not survive a restart of the machine: secret volumes, and what is known of the guest that
  * runs. In memory wherever the machine has such a place, and nobody else's.
  */
-import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, lstatSync, readFileSync, statfsSync } from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
 import { DeployError } from "../errors.ts";
-import { ioError, writeAtomic } from "../util/files.ts";
+import { ioError, makeDirectories, writeAtomic } from "../util/files.ts";
 import type { HostContext } from "./context.ts";
 
 /** f_type of tmpfs and ramfs (statfs(2)). */
@@ -32,7 +32,7 @@ export function runtimePath({ config, store, directory, env }: HostContext): str
 export function openRuntime(context: HostContext): Runtime {
   const directory = runtimePath(context);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     const { uid } = lstatSync(directory);
     // In /dev/shm anybody may have made it before us, or put a link there.
     if (!lstatSync(directory).isDirectory() || uid !== (process.getuid?.() ?? uid))

@@ -3,14 +3,14 @@
  * content is in no release, no log and no argument.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { layoutOf } from "../image/format.ts";
 import { formatNamed } from "../image/formats.ts";
 import { type FileEntry, sortTree, treeProblems } from "../image/tree.ts";
 import type { ReleaseManifest, SecretVolume } from "../manifest/schema.ts";
-import { ioError, openFile } from "../util/files.ts";
+import { ioError, makeDirectories, openFile } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
 import type { HostContext } from "./context.ts";
 
@@ -32,7 +32,7 @@ const CHUNK = 1024 * 1024;
  */
 export function makeSecrets(context: HostContext, manifest: ReleaseManifest, runtime: string): SecretImage[] {
   const directory = path.join(runtime, "secrets");
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectories(directory, 0o700);
   chmodSync(directory, 0o700);
   return declaredSecrets(context, manifest).map((volume) => makeSecret(context, volume, runtime));
 }

@@ -14,7 +14,7 @@ import * as v from "valibot";
 import { DeployError, messageOf } from "../errors.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
-import { ioError, isSystemError, syncDirectory, writeAtomic } from "../util/files.ts";
+import { ioError, isSystemError, makeDirectories, syncDirectory, writeAtomic } from "../util/files.ts";
 import { type HostState, INITIAL } from "./state.ts";
 
 const RELEASE = /^\d+-[0-9a-f]{12}$/;
@@ -44,7 +44,7 @@ export class HostStore {
   constructor(directory: string) {
     this.directory = directory;
     try {
-      mkdirSync(path.join(directory, "releases"), { recursive: true, mode: 0o755 });
+      makeDirectories(path.join(directory, "releases"), 0o755);
     } catch (error) {
       throw ioError(`cannot use ${directory} as state`, error);
     }

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readlinkSync,
@@ -77,6 +79,23 @@ export function loseTrack(temporary: string): void {
 /** Removes every temporary file and directory that is still there; for the doors, when a signal ends the process. */
 export function removeTemporaries(): void {
   for (const temporary of temporaries) removeTree(temporary);
+}
+
+/**
+ * Makes a directory and those above it that are missing. Node's own recursive form never ends where the kernel lets no
+ * directory be made in one that is there, as in /proc; this throws what the kernel says.
+ */
+export function makeDirectories(directory: string, mode = 0o777): void {
+  const missing: string[] = [];
+  for (let at = path.resolve(directory); !existsSync(at); at = path.dirname(at)) missing.unshift(at);
+  for (const at of missing) {
+    try {
+      mkdirSync(at, { mode });
+    } catch (error) {
+      // Another process may have been quicker.
+      if (!isSystemError(error, "EEXIST")) throw error;
+    }
+  }
 }
 
 /** Replaces `file` by `content` at once: written beside it, flushed, renamed, and the directory flushed. */

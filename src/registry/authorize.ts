@@ -22,9 +22,15 @@ export interface Authorizer {
 const MAX_TOKEN_ANSWER = 256 * 1024;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
+export interface AuthorizerOptions {
+  readonly address: RegistryAddress;
+  readonly credentials: Credentials | undefined;
+  /** Whether to ask for the right to write from the start: a repository that does not exist yet cannot be read by right. */
+  readonly writes: boolean;
+}
+
 export function authorizer(
-  address: RegistryAddress,
-  credentials: Credentials | undefined,
+  { address, credentials, writes }: AuthorizerOptions,
   circumstances: Circumstances,
 ): Authorizer {
   const basic = credentials && basicHeader(credentials);
@@ -42,12 +48,23 @@ export function authorizer(
       }
       if (!challenge) return false;
       // Many requests at once meet the same challenge; one of them asks.
-      const scope = scopeOf(challenge, address.name, kind);
-      const asking =
-        underWay.get(scope) ??
-        fetchToken(address, challenge, { scope, kind, basic }, circumstances).finally(() => underWay.delete(scope));
-      underWay.set(scope, asking);
-      headers.set(kind, `Bearer ${await asking}`);
+      const tokenFor = (scope: string) => {
+        const asking =
+          underWay.get(scope) ??
+          fetchToken(address, challenge, { scope, kind, basic }, circumstances).finally(() => underWay.delete(scope));
+        underWay.set(scope, asking);
+        return asking;
+      };
+      const needed = scopeOf(challenge, address.name, kind);
+      const wide = `repository:${address.name}:${ACTIONS.push}`;
+      const token =
+        writes && kind === "pull" && before === undefined
+          ? await tokenFor(wide).catch((error: unknown) => {
+              if (!(error instanceof DeployError) || error.code !== "REPOSITORY_DENIED") throw error;
+              return tokenFor(needed);
+            })
+          : await tokenFor(needed);
+      headers.set(kind, `Bearer ${token}`);
       return true;
     },
   };

@@ -19,6 +19,8 @@ export interface RegistryOptions {
   readonly address: string;
   /** What stands in the address comes first. */
   readonly credentials?: Credentials | undefined;
+  /** Whether to ask for the right to write from the start, as a first deploy has to. */
+  readonly writes?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
@@ -60,8 +62,8 @@ export interface Registry {
 /** Throws USAGE for an address that is none. Nothing is asked yet. */
 export function openRegistry(options: RegistryOptions): Registry {
   const address = parseAddress(options.address);
-  const { credentials, env, log, signal, random = Math.random } = options;
-  const transport = openTransport({ address, credentials, env, log, signal, random });
+  const { credentials, writes = false, env, log, signal, random = Math.random } = options;
+  const transport = openTransport({ address, credentials, writes, env, log, signal, random });
   return {
     address: address.text,
     name: address.name,

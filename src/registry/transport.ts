@@ -35,6 +35,7 @@ export interface Transport {
 export interface TransportOptions {
   readonly address: RegistryAddress;
   readonly credentials: Credentials | undefined;
+  readonly writes: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly signal: AbortSignal | undefined;
@@ -51,7 +52,7 @@ export function openTransport(options: TransportOptions): Transport {
   const { address, log, signal, random } = options;
   const circumstances: Circumstances = { address: address.text, signal, env: options.env };
   const credentials = credentialsOf(address, options.credentials);
-  const authorize = authorizer(address, credentials, circumstances);
+  const authorize = authorizer({ address, credentials, writes: options.writes }, circumstances);
   const { origin } = address;
   const url = (at: string) => new URL(`${origin}/v2/${address.name}/${at}`);
 

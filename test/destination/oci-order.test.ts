@@ -69,6 +69,7 @@ function client(
     async *readBlob({ digest }) {
       yield await request(() => blobs.get(digest) ?? Buffer.alloc(0));
     },
+    readRange: () => request(() => undefined),
     readManifest: (reference) => request(() => stored(tags.get(reference) ?? manifests.get(reference))),
     resolve: (reference) => request(() => stored(tags.get(reference))?.digest),
     putManifest: (reference, bytes) =>
@@ -120,7 +121,7 @@ async function releases(directory: string, count: number): Promise<readonly Rele
   return made;
 }
 
-const SEEDS = Number(process.env.SEEDS ?? 60);
+const SEEDS = Number(process.env.SEEDS ?? 40);
 
 test("however deploys interleave, the newest release ends as the newest, and numbers rise", async () => {
   await using dir = await tempDir("order");

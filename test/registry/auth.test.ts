@@ -25,6 +25,9 @@ const blob = {
 const PASSWORD = "secret-token";
 const basic = (password: string) => `Basic ${Buffer.from(`deployer:${password}`).toString("base64")}`;
 
+/** The registry names actions in any order. */
+const inOrder = (scope: string) => scope.replace(/[^:]*$/, (actions) => actions.split(",").sort().join());
+
 const denied = (hint: RegExp) => (error: unknown) => {
   assert.ok(error instanceof DeployError);
   assert.equal(error.code, "REPOSITORY_DENIED");
@@ -77,7 +80,7 @@ describe("a registry with tokens", { skip: noRegistry }, () => {
     for await (const chunk of registry.readBlob(blob)) chunks.push(chunk);
     assert.deepEqual(Buffer.concat(chunks), BYTES);
     assert.deepEqual(
-      tokens.requests.map(({ service, scopes, authorization }) => [service, scopes, authorization]),
+      tokens.requests.map(({ service, scopes, authorization }) => [service, scopes.map(inOrder), authorization]),
       [
         ["test-registry", ["repository:site/www:pull"], basic(PASSWORD)],
         ["test-registry", ["repository:site/www:pull,push"], basic(PASSWORD)],
@@ -114,6 +117,22 @@ describe("a registry with tokens", { skip: noRegistry }, () => {
     await assert.rejects(registry.putBlob(blob), denied(/docker login/));
     const wrong = openRegistry({ address: server.address("site/www", "deployer:wrong"), env: {}, log: silentLog });
     await assert.rejects(wrong.putBlob(blob), denied(/packages: write/));
+  });
+});
+
+describe("a deploy", { skip: noRegistry }, () => {
+  test("asks for the right to write from the start, and reads with less where it has not got it", async () => {
+    await using tokens = await tokenServer(PASSWORD);
+    await using server = await startRegistry({ auth: tokens.auth });
+    const repository = server.address("site/www", `deployer:${PASSWORD}`);
+    const registry = registryFor({ repository, directory: "/", log: silentLog, env: {} });
+    assert.deepEqual(await registry.tags(), []);
+    assert.equal(await registry.putBlob(blob), BYTES.length);
+    assert.deepEqual(tokens.requests[0]?.scopes, ["repository:site/www:pull,push"]);
+    tokens.refuse = (scope) => scope.includes("push");
+    const reader = registryFor({ repository, directory: "/", log: silentLog, env: {} });
+    assert.ok(await reader.hasBlob(DIGEST));
+    await assert.rejects(reader.putBlob({ ...blob, digest: DIGEST.replace(/.$/, "0") }), denied(/packages: write/));
   });
 });
 

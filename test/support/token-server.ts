@@ -14,6 +14,8 @@ export interface TokenRequest {
 
 export interface TokenServer extends AsyncDisposable {
   readonly requests: readonly TokenRequest[];
+  /** Scopes that it gives to nobody. */
+  refuse: ((scope: string) => boolean) | undefined;
   /** The `auth:` section of a registry that trusts it. */
   readonly auth: string;
 }
@@ -37,7 +39,8 @@ export async function tokenServer(password: string, { anonymousRead = false } = 
     const scopes = searchParams.getAll("scope");
     requests.push({ service: searchParams.get("service"), scopes, authorization });
     const known = authorization === expected;
-    if (!known && (authorization !== undefined || !anonymousRead)) {
+    const isRefused = scopes.some((scope) => tokens.refuse?.(scope));
+    if (isRefused || (!known && (authorization !== undefined || !anonymousRead))) {
       response.writeHead(401, { "content-type": "application/json" });
       response.end('{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}');
       return;
@@ -64,12 +67,14 @@ export async function tokenServer(password: string, { anonymousRead = false } = 
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ token: `${text}.${signature.toString("base64url")}` }));
   });
-  return {
+  const tokens: TokenServer = {
     requests,
+    refuse: undefined,
     auth: `  token: {realm: "${server.url}/token", service: ${SERVICE}, issuer: ${ISSUER}, rootcertbundle: ${JSON.stringify(certificate)}}\n`,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await dir[Symbol.asyncDispose]();
     },
   };
+  return tokens;
 }

@@ -18,7 +18,7 @@ export function registryFor(inputs: AccessInputs & { readonly log: Log }): Regis
   const token = tokenFor(address.host, inputs);
   const given = token ? { username: "", password: token } : undefined;
   const credentials = given ?? (address.credentials?.password ? undefined : dockerCredentials(address.host, env, log));
-  return openRegistry({ address: repository, credentials, env, log });
+  return openRegistry({ address: repository, credentials, writes: true, env, log });
 }
 
 /**

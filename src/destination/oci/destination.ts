@@ -130,7 +130,7 @@ async function readCurrent(
 ): Promise<Current> {
   const { registry, log } = options;
   const { name } = release.manifest;
-  const newest = tags.includes(names.newest) ? await readPosted(registry, names.newest) : undefined;
+  const newest = await readPosted(registry, names.newest);
   const taken = names.announcements(tags).at(-1)?.sequence ?? 0;
   if (!newest) return { newest, manifest: undefined, next: taken + 1 };
   if (newest.name !== name) {

@@ -50,7 +50,8 @@ export async function settle(announced: Candidate, options: SettleOptions): Prom
     const tags = await registry.tags();
     const latest = await readPosted(registry, names.newest);
     mine = mine && (await ownNow(mine, names.announcements(tags), options));
-    const decided = names.sources(tags).has(commit) ? await readPosted(registry, names.source(commit)) : undefined;
+    // A list may be some moments old; what was written last is read by its tag.
+    const decided = mine && (await readPosted(registry, names.source(commit)));
     const verdict: Verdict<Entrant> = judge({
       mine: mine && { sequence: mine.posted.sequence, decided: decided?.sequence === mine.posted.sequence },
       forced: publishing.force,

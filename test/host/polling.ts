@@ -58,7 +58,7 @@ async function meter(port: number): Promise<Meter> {
   return { ...(await listen(server as never)), take: taken };
 }
 
-async function fromGit(layout: "image" | "files"): Promise<PollCost> {
+export async function fromGit(layout: "image" | "files"): Promise<PollCost> {
   await using server = await gitServer({ token: "token", anonymousRead: true });
   await using wire = await meter(Number(new URL(server.url).port));
   const address = () => `${wire.url}/deployment.git`;
@@ -71,7 +71,7 @@ async function fromGit(layout: "image" | "files"): Promise<PollCost> {
   return { from: `git, layout ${layout}`, ...(await follow(host, moved, async () => {})) };
 }
 
-async function fromRegistry(): Promise<PollCost> {
+export async function fromRegistry(): Promise<PollCost> {
   await using registry = await startRegistry();
   await using wire = await meter(Number(registry.host.split(":")[1]));
   await using host = await hosting({ ...HOST, address: () => `oci://127.0.0.1:${wire.port}/www` });

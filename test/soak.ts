@@ -8,6 +8,7 @@ const SOAKS: Readonly<Record<string, (runs: number | undefined) => Promise<boole
   "deploy-growth": async (deploys = 200) => (await import("./destination/growing.ts")).soak(deploys),
   "deploy-kill": async (kills = 300) => (await import("./destination/killing.ts")).soak(kills),
   "deploy-race": async (clones = 32) => (await import("./destination/racing.ts")).soak(clones),
+  "deploy-secrets": async (runs = 100) => (await import("./destination/leaking.ts")).soak(runs),
   "host-cost": async (gigabytes = 4) => (await import("./host/measuring.ts")).soak(gigabytes),
   "host-kill": async (deploys = 30) => (await import("./host/killing.ts")).soak(deploys),
   "host-tamper": async (changes = 200) => (await import("./host/tampering.ts")).soak(changes),

@@ -28,7 +28,10 @@ never stands in argv of git or in a file. For a registry, what docker login left
     layout: { value: "image|files", help: "store volumes as images or as the site's files (default: image)" },
     "ssh-key": { value: "FILE", help: "private key (deploy key) for ssh" },
     "known-hosts": { value: "FILE", help: "host keys for ssh servers other than github.com" },
-    "signing-key": { value: "FILE", help: "private ed25519 key that signs the manifest" },
+    "signing-key": {
+      value: "FILE",
+      help: "private ed25519 key that signs the manifest, or the public half of one that an ssh-agent holds",
+    },
     attestation: {
       value: "FILE",
       help: "registries: Sigstore bundles to attach to the release, also to one deployed before",

@@ -109,7 +109,6 @@ async function buildAndCheck(plan: Plan, out: string, config: Config, ports: Por
   const found = await timed("check", () =>
     check(release, config, {
       deployed: () => deployedNow(plan, ports),
-      deployedIds: (volume) => deployedIds(plan, volume, ports),
       errorsOnly: false,
       rebuild: rebuilder(directory, source, config, ports),
     }),
@@ -132,11 +131,8 @@ async function readAndCheck(
   ports.log.info(renderRelease(release.manifest));
   const errorsOnly = plan.deploy;
   if (errorsOnly) ports.log.info(buildsWord(release.manifest, directory));
-  const deployed = {
-    deployed: () => deployedNow(plan, ports),
-    deployedIds: (volume: string) => deployedIds(plan, volume, ports),
-  };
-  const found = await timed("check", () => check(release, config, { ...deployed, errorsOnly }));
+  const deployed = () => deployedNow(plan, ports);
+  const found = await timed("check", () => check(release, config, { deployed, errorsOnly }));
   const boot = plan.boot ? await timed("boot", () => bootKernels(release, config, ports)) : undefined;
   const judged = judge(found, boot, config);
   // A rule may cover what was not looked for.
@@ -237,12 +233,6 @@ async function deployedNow(plan: Plan, { destination }: Ports): Promise<ReleaseM
   return destination?.deployed().catch(() => undefined);
 }
 
-/** What its volumes hold, where the destination can say that at little cost. */
-async function deployedIds(plan: Plan, volume: string, { destination }: Ports): Promise<ReadonlySet<string>> {
-  if (!plan.deploy) return new Set();
-  return (await destination?.deployedIds?.(volume).catch(() => undefined)) ?? new Set();
-}
-
 /** Builds once more, into a directory beside `out`; the source's own directory is the same, as its caches may be. */
 function rebuilder(out: string, source: Source, config: Config, ports: Ports): CheckSubject["rebuild"] {
   const { build } = config;
@@ -264,7 +254,7 @@ function rebuilder(out: string, source: Source, config: Config, ports: Ports): C
   };
 }
 
-type Surroundings = Pick<CheckSubject, "deployed" | "deployedIds" | "errorsOnly"> & {
+type Surroundings = Pick<CheckSubject, "deployed" | "errorsOnly"> & {
   readonly rebuild?: CheckSubject["rebuild"] | undefined;
 };
 

@@ -37,8 +37,6 @@ export interface CheckSubject {
   readonly release: Release;
   /** The release now deployed, where that is known. Asking costs a look at where it is deployed. */
   readonly deployed: () => Promise<ReleaseManifest | undefined>;
-  /** Git blob ids of the files of that release's volume; none where they are not known. */
-  readonly deployedIds: (volume: string) => Promise<ReadonlySet<string>>;
   readonly limits: Limits;
   /** Whether the release goes to an OCI registry, which takes files of any size. */
   readonly registry: boolean;

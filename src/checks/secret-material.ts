@@ -5,9 +5,7 @@
  * secretlint's rules, and blocks that call themselves private keys are taken apart. Where only errors are wanted the
  * search is for keys alone, since what looks like a token is a warning.
  */
-import { sliceOf } from "../image/elf-object.ts";
 import type { ImageEntry } from "../image/format.ts";
-import type { IndexEntry } from "../image/index-file.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import { type LiteralSearch, literalSearch, searchOne } from "../util/literals.ts";
 import type { FoundSecret } from "../util/secrets.ts";
@@ -36,15 +34,6 @@ async function* secretsInVolume(
   volume: CheckSubject["release"]["volumes"][number],
 ): AsyncIterable<Remark> {
   using contents = openContents(subject, volume);
-  // What is deployed was looked at when it was deployed, and a proven image holds nothing but files: the rest is new.
-  const known = subject.errorsOnly && volume.offsets ? await subject.deployedIds(volume.name) : NONE;
-  if (known.size > 0) {
-    for (const [i, file] of contents.files.entries()) {
-      if (known.has((volume.index[i] as IndexEntry).id)) continue;
-      yield* secretsIn(sliceOf(contents.image, file), search, () => file.path);
-    }
-    return;
-  }
   let files: readonly ImageEntry[] | undefined;
   const pathAt = (offset: number) => {
     files ??= contents.files.toSorted((a, b) => a.offset - b.offset);
@@ -60,8 +49,6 @@ async function* secretsInVolume(
   };
   yield* secretsIn(contents.image, search, pathAt);
 }
-
-const NONE: ReadonlySet<string> = new Set();
 
 const CHUNK = 4 * 1024 * 1024;
 /** A secret, or as much of it as shows what it is, fits in this behind its mark; a 16384-bit RSA key has 13 kB. */

@@ -1,6 +1,5 @@
 /** What is deployed now, and what that means for a release that comes: nothing to do, too late, or not to be done. */
 import { DeployError } from "../errors.ts";
-import { parseIndex } from "../image/index-file.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import type { Published, PublishOptions } from "./destination.ts";
@@ -32,15 +31,6 @@ export async function readDeployed(work: Workbench, tip: Tip, place: Place): Pro
       cause: error,
     });
   }
-}
-
-/** Git blob ids of the files of a volume: by its index, or of layout files by the tree itself. `base` is "volumes/NAME" there. */
-export async function deployedIds(work: Workbench, tip: Tip, base: string): Promise<ReadonlySet<string>> {
-  const index = tip.tree.has(`${base}.index`) ? await work.readFile(tip.commit, `${base}.index`) : undefined;
-  if (index) return new Set(parseIndex(index.toString("utf8")).map(({ id }) => id));
-  const ids = new Set<string>();
-  for (const [path, { id }] of tip.tree) if (path.startsWith(`${base}/`)) ids.add(id);
-  return ids;
 }
 
 /** Throws REPOSITORY_FOREIGN where another site's release is in the place. */

@@ -47,8 +47,6 @@ export interface Published {
 export interface Destination {
   /** The release that a host would get now; undefined when there is none yet. */
   deployed(): Promise<ReleaseManifest | undefined>;
-  /** Git blob ids of files in a volume of that release: those that can be told without fetching the volume itself. */
-  deployedIds?(volume: string): Promise<ReadonlySet<string>>;
   /** Makes a release the newest. Safe to repeat. */
   publish(release: Release, options: PublishOptions): Promise<Published>;
 }

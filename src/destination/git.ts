@@ -10,7 +10,6 @@ import type { Access } from "./access.ts";
 import { releaseChanges } from "./changes.ts";
 import { arrange, contentSize, type RepositoryFile } from "./contents.ts";
 import {
-  deployedIds,
   type Earlier,
   isSuperseded,
   type Place,
@@ -67,12 +66,6 @@ export function gitDestination(options: GitDestinationOptions): Destination {
         const name = `refs/heads/${branch}`;
         const commit = (await work.refs([name])).get(name);
         return commit === undefined ? undefined : readDeployed(work, await work.fetchTip(commit), place);
-      }),
-    deployedIds: (volume) =>
-      session.work("read", async (work) => {
-        const name = `refs/heads/${branch}`;
-        const tip = await fetchTip(work, (await work.refs([name])).get(name));
-        return tip ? deployedIds(work, tip, `${prefixOf(place)}volumes/${volume}`) : new Set();
       }),
     async publish(release, publishing) {
       const published = await session.work("push", (work) =>

@@ -99,21 +99,6 @@ describe("where only errors are wanted", () => {
     assert.equal((await reading(true, { ...release, volumes: [data] })).length, 1);
   });
 
-  test("keys are looked for in files that are not deployed yet", async () => {
-    await using directory = await tempDir("deploying");
-    const release = await received(directory.path, { "old.pem": KEY, "new.pem": `${KEY}\n`, "text.txt": "text" });
-    const [data] = release.volumes;
-    const id = (path: string) => data?.index.find((entry) => entry.path === path)?.id as string;
-    const keys = async (errorsOnly: boolean, ...deployed: string[]) => {
-      const subject = subjectOf(release, { errorsOnly, deployedIds: new Set(deployed) });
-      return (await runChecks([secretMaterial], subject)).map(({ path }) => path);
-    };
-    assert.deepEqual(await keys(true), ["new.pem", "old.pem"]);
-    assert.deepEqual(await keys(true, id("old.pem"), id("text.txt")), ["new.pem"]);
-    assert.deepEqual(await keys(true, id("text.txt")), ["new.pem", "old.pem"]);
-    assert.deepEqual(await keys(false, id("old.pem")), ["new.pem", "old.pem"]);
-  });
-
   test("keys are found wherever they begin, tokens are left to the build", async () => {
     const site = { "keys.txt": `${"-".repeat(4_194_290)}${KEY}${TOKEN}\n`.repeat(2) };
     const release = { sites: { data: site } };

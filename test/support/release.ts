@@ -36,7 +36,6 @@ export interface SubjectSpec {
   readonly limits?: Partial<CheckSubject["limits"]>;
   readonly registry?: boolean;
   readonly errorsOnly?: boolean;
-  readonly deployedIds?: ReadonlySet<string>;
   readonly runnable?: boolean;
   readonly rebuild?: CheckSubject["rebuild"];
 }
@@ -90,7 +89,6 @@ export function subjectOf(release: Release, spec: SubjectSpec = {}): CheckSubjec
   return {
     release,
     deployed: () => Promise.resolve(spec.deployed),
-    deployedIds: () => Promise.resolve(spec.deployedIds ?? new Set()),
     limits: { maxKernelSize: undefined, maxImageSize: undefined, ...spec.limits },
     registry: spec.registry ?? false,
     runnable: spec.runnable ?? false,

@@ -37,6 +37,10 @@ export function openNotifier(env: NodeJS.ProcessEnv, onProblem: (problem: string
     ready: () => send("--ready"),
     alive: () => send("WATCHDOG=1"),
     status: (text) => send(`--status=${text.replaceAll(/[\u0000-\u001f]/g, " ")}`),
-    stopping: () => send("STOPPING=1"),
+    stopping() {
+      // The word that is under way ends with all other programs, and nobody misses it.
+      failed = true;
+      send("STOPPING=1");
+    },
   };
 }

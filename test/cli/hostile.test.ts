@@ -1155,7 +1155,7 @@ const REPOSITORIES: readonly Row[] = [
   deploy(
     "an ssh address whose host is a flag",
     () => ({ args: to("--repository", "ssh://-oProxyCommand=touch%20pwned/x") }),
-    { code: 3, says: ["-oProxyCommand"] },
+    { ...usage, says: ["-oProxyCommand"] },
   ),
   deploy("an address with a line break", () => ({ args: to("--repository", "https://example.org/\nevil") }), {
     ...usage,

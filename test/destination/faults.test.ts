@@ -1,6 +1,7 @@
 /** A deploy on a bad day: the branch has the old release or the new one; `npm run soak -- deploy-faults` has 400 such days. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Case, deploying } from "./deploying.ts";
 import { faultRuns, faultsMissing, faultTable } from "./faulting.ts";
 
 test("a deploy disturbed at any point leaves one release, whole, and the next run brings the new one", async (t) => {
@@ -12,4 +13,22 @@ test("a deploy disturbed at any point leaves one release, whole, and the next ru
     runs.filter(({ problems }) => problems.length > 0),
     [],
   );
+});
+
+test("a server that asks for patience is asked again when it says", async () => {
+  await using world = await deploying();
+  const of = world.cases[0] as Case;
+  await world.reset(of);
+  const refused: number[] = [];
+  world.server.fault = ({ service, method }) => {
+    if (service !== "git-receive-pack" || method !== "POST" || refused.length === 2) return undefined;
+    refused.push(performance.now());
+    return { status: refused.length === 1 ? 429 : 503, headers: { "retry-after": "1" } };
+  };
+  const { code, stderr } = await world.deploy(of);
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stderr, /git pushes it instead/);
+  const [first = 0, second = 0] = refused;
+  assert.ok(second - first > 900, `asked again after ${second - first} ms`);
+  assert.equal((await world.look(of)).tip, "new");
 });

@@ -4,6 +4,7 @@ import http from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../errors.ts";
 import type { Access } from "../access.ts";
 import { Answer, type Transport, WireRefusal } from "./transport.ts";
@@ -29,19 +30,39 @@ const SMALL_BODY = 1024 * 1024;
 /** Nothing came or went for so long (milliseconds). A forge may think about a large push for minutes. */
 const SILENCE = 15 * 60 * 1000;
 
+/** How often we wait because the server asks for it, and how long at most (seconds). */
+const MAX_PAUSES = 3;
+const MAX_PAUSE = 60;
+/** What a server is given that is busy and does not say for how long (seconds). */
+const DEFAULT_PAUSE = 2;
+
+/** The server has not looked at the request, and says when it would (RFC 6585, section 4; RFC 9110, section 10.2.3). */
+class Busy extends WireRefusal {
+  readonly seconds: number;
+
+  constructor(status: number, retryAfter: string | undefined) {
+    super(`status ${status}`);
+    this.seconds = /^\d{1,6}$/.test(retryAfter ?? "") ? Number(retryAfter) : DEFAULT_PAUSE;
+  }
+}
+
 /** For a repository that is reached by plain http or https with the credentials we were given; else undefined. */
 export function httpTransport({ url, authorization, env }: Access): Transport | undefined {
   if (!/^https?:\/\//.test(url) || authorization === undefined || isDetour(url, env)) return undefined;
   const base = url.replace(/\/+$/, "");
   let kept: http.Agent | undefined;
-  const post = async (service: string, body: Body, again: boolean): Promise<Buffer> => {
+  const post = async (service: string, body: Body, again: boolean, pauses = MAX_PAUSES): Promise<Buffer> => {
     try {
       return await request(
         { url: `${base}/${service}`, service, authorization, agent: (kept ??= agentFor(base, env)) },
         body,
       );
     } catch (error) {
-      if (again && isStale(error)) return post(service, body, false);
+      if (again && isStale(error)) return post(service, body, false, pauses);
+      if (error instanceof Busy && pauses > 0 && Buffer.isBuffer(body) && error.seconds <= MAX_PAUSE) {
+        await sleep(error.seconds * 1000);
+        return post(service, body, again, pauses - 1);
+      }
       throw error instanceof WireRefusal ? error : new WireRefusal(messageOf(error), { cause: error });
     }
   };
@@ -86,7 +107,9 @@ async function request({ url, service, authorization, agent }: Target, body: Bod
       if (response.statusCode === 200) readAnswer(response).then(resolve, reject);
       else {
         response.resume();
-        reject(new WireRefusal(`status ${response.statusCode}`));
+        const { statusCode: status = 0 } = response;
+        const isBusy = status === 429 || status === 503;
+        reject(isBusy ? new Busy(status, response.headers["retry-after"]) : new WireRefusal(`status ${status}`));
         sent.destroy();
       }
     });

@@ -123,7 +123,7 @@ export function readRange(
       headers: { range: `bytes=${offset}-${offset + length - 1}` },
       purpose: `blob ${digest}`,
       kind: "pull",
-      expect: [200, 206],
+      expect: [200, 206, 416],
     });
     if (answer.status === 206 && rangeStart(answer) === offset) {
       const bytes = await answer.bytes(length);

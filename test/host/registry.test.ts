@@ -132,7 +132,8 @@ describe("a host that follows a registry", { skip: noRegistry }, () => {
       // In the order in which they are fetched: what is here already is not asked for again.
       ["manifest.json", 20],
       ["kernels/www.virtio", 5000],
-      ["volumes/data.img", 700],
+      // In the page that has changed: the rest of the image is put together from what is here.
+      ["volumes/data.img", 513],
     ] as const) {
       const file = blobFile(registry, layerOf(registry, digest, title));
       const good = readFileSync(file);
@@ -140,7 +141,7 @@ describe("a host that follows a registry", { skip: noRegistry }, () => {
       bad[flip] = (bad[flip] as number) ^ 1;
       writeFileSync(file, bad);
       assert.equal(await syncIn(host, "state"), 4, title);
-      writeFileSync(file, good.subarray(0, good.length - 1));
+      writeFileSync(file, good.subarray(0, 100));
       assert.notEqual(await syncIn(host, "state"), 0, `${title}, cut short`);
       writeFileSync(file, good);
     }

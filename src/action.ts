@@ -47,12 +47,14 @@ async function fail(error: unknown): Promise<void> {
 const ENDINGS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 for (const [signal, code] of Object.entries(ENDINGS)) {
-  process.once(signal, async () => {
-    const { endEverything } = await import("./util/cleanup.ts");
-    await endEverything();
-    core.error(`error[CANCELLED]: stopped by ${signal}; nothing half done is left`);
-    process.exit(code);
-  });
+  process.once(signal, () => void end(signal, code));
+}
+
+async function end(signal: string, code: number): Promise<never> {
+  const { endEverything } = await import("./util/cleanup.ts");
+  await endEverything();
+  core.error(`error[CANCELLED]: stopped by ${signal}; nothing half done is left`);
+  process.exit(code);
 }
 
 await main().catch(fail);

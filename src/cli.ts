@@ -102,12 +102,14 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, async () => {
-    const { endEverything } = await import("./util/cleanup.ts");
-    await endEverything();
-    process.stderr.write(`error[CANCELLED]: stopped by ${signal}; nothing half done is left\n`);
-    process.kill(process.pid, signal);
-  });
+  process.once(signal, () => void end(signal));
+}
+
+async function end(signal: NodeJS.Signals): Promise<void> {
+  const { endEverything } = await import("./util/cleanup.ts");
+  await endEverything();
+  process.stderr.write(`error[CANCELLED]: stopped by ${signal}; nothing half done is left\n`);
+  process.kill(process.pid, signal);
 }
 
 // A reader that has seen enough (head, a pager) is no fault of ours.

@@ -48,14 +48,14 @@ function mistakeOf(text: string): string {
   if (text === "\n") return "is empty";
   if (readPublicKey(text)) return "is a public key; the private half is needed";
   if (text.startsWith("PuTTY-User-Key-File")) return "is in PuTTY's form (convert it: puttygen KEY -O private-openssh)";
-  if (/^[A-Za-z0-9+/=\n]+$/.test(text) && /^-----BEGIN /.test(decode(text).toString("latin1")))
+  if (/^[A-Za-z0-9+/=\n]+$/.test(text) && decode(text).toString("latin1").startsWith("-----BEGIN "))
     return "is base64 of a key; give the key itself (base64 -d)";
   if (/^[A-Za-z0-9+/=\n]+$/.test(text) && decode(text).toString("latin1").startsWith(MAGIC))
     return "lacks its BEGIN and END lines";
   if (text.includes("-----BEGIN ") && text.includes("\\n")) return 'has "\\n" written out where lines should end';
   if (/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[ A-Za-z0-9+/=]+-----END/.test(text)) return "lost its line ends";
   if (/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\n/.test(text)) return "ends before its END line";
-  if (/^-----BEGIN CERTIFICATE/.test(text)) return "is a certificate";
+  if (text.startsWith("-----BEGIN CERTIFICATE")) return "is a certificate";
   return "is not a private key in OpenSSH or PEM form";
 }
 

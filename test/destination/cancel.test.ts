@@ -159,7 +159,7 @@ describe("a deploy by ssh", { skip: sshServerMissing() }, () => {
     );
     const left = await readdir(TMPDIR);
     assert.ok(
-      left.some((name) => /^unikernel-deploy-ssh-/.test(name)),
+      left.some((name) => name.startsWith("unikernel-deploy-ssh-")),
       left.join(),
     );
     const inUse = left[0]?.replace(/-\d+-(\w{6})$/, `-${process.pid}-abcdef`) as string;

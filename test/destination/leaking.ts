@@ -78,6 +78,8 @@ export interface Scenario {
   /** 0, or any code but 0. */
   readonly fails: boolean;
   readonly fault?: Fault;
+  /** The server answers nothing but git, which first asks for its list of refs. */
+  readonly byGit?: true;
   /** The server itself sends the token back: git's programs may pass it on among them, and nobody else. */
   readonly echoes?: true;
   readonly prepare?: (setting: Setting) => Promise<Changes | undefined>;
@@ -91,7 +93,7 @@ const hook =
     await chmod(file, 0o755);
     return undefined;
   };
-const options = (changed: Changes["options"]) => async () => ({ ...(changed ? { options: changed } : {}) });
+const options = (changed: Changes["options"]) => async () => (changed ? { options: changed } : {});
 /** A PATH in which a program is this script. */
 const withProgram =
   (name: string, script: string) =>
@@ -122,13 +124,9 @@ const releaseWith =
     await change(release);
     return { options: { release } };
   };
-/** Nothing to a server of plain http; but where such settings are, our own way to a server leaves it to git. */
-const BY_GIT = { GIT_SSL_NO_VERIFY: "1" };
-const byGit = async () => ({ env: BY_GIT });
-
 export const SCENARIOS: readonly Scenario[] = [
   { name: "success", via: "http", fails: false },
-  { name: "success by git", via: "http", fails: false, prepare: byGit },
+  { name: "success by git", via: "http", fails: false, byGit: true },
   { name: "success", via: "ssh", fails: false },
   { name: "dry run", via: "ssh", fails: false, prepare: options({ "dry-run": "" }) },
   { name: "hook refuses", via: "http", fails: true, prepare: hook("echo no >&2; exit 1") },
@@ -147,7 +145,7 @@ export const SCENARIOS: readonly Scenario[] = [
       via: "http",
       fails: true,
       fault,
-      ...(status % 2 === 1 ? { prepare: byGit } : {}),
+      ...(status % 2 === 1 ? { byGit: true as const } : {}),
     };
   }),
   { name: "cut", via: "http", fails: true, fault: { cutAfterBytes: 10, direction: "response" } },
@@ -156,14 +154,15 @@ export const SCENARIOS: readonly Scenario[] = [
     via: "http",
     fails: true,
     fault: { cutAfterBytes: 10, direction: "response" },
-    prepare: byGit,
+    byGit: true,
   },
   {
     name: "stopped",
     via: "http",
     fails: true,
     fault: { stallAfterBytes: 0, direction: "response" },
-    prepare: async () => ({ stopAfter: 3, env: BY_GIT }),
+    byGit: true,
+    prepare: async () => ({ stopAfter: 3 }),
   },
   {
     name: "stopped",
@@ -203,11 +202,11 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "git is killed",
     via: "http",
     fails: true,
+    byGit: true,
     prepare: async (setting) => {
       const real = (await output("which", ["git"])).trim();
       const script = `case "$*" in *version*) exec ${real} "$@";; esac; kill -9 $$`;
-      const { env } = await withProgram("git", script)(setting);
-      return { env: { ...BY_GIT, ...env } };
+      return withProgram("git", script)(setting);
     },
   },
   { name: "git is old", via: "http", fails: true, prepare: withProgram("git", "echo git version 2.1.0") },
@@ -217,11 +216,11 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "disk full",
     via: "http",
     fails: true,
+    byGit: true,
     prepare: async (setting) => {
       const full = "fatal: write error: No space left on device";
       const script = `case "$1" in version) echo git version 2.40.0;; *) echo "${full}" >&2; exit 128;; esac`;
-      const { env } = await withProgram("git", script)(setting);
-      return { env: { ...BY_GIT, ...env } };
+      return withProgram("git", script)(setting);
     },
   },
   {
@@ -277,7 +276,11 @@ export async function leaksOf(stage: Stage, scenario: Scenario): Promise<readonl
   const root = scenario.via === "http" ? stage.http.root : stage.ssh.root;
   const repository = await createBareRepository(root, name);
   const changes = (await scenario.prepare?.({ stage, repository, scratch })) ?? {};
-  stage.http.fault = scenario.fault ? ({ path: at }) => (at.includes(name) ? scenario.fault : undefined) : undefined;
+  stage.http.fault = (request) => {
+    if (!request.path.includes(name)) return undefined;
+    const isGit = stage.http.requests.some(({ method, path: at }) => method === "GET" && at.includes(name));
+    return scenario.byGit && !isGit ? { status: 501 } : scenario.fault;
+  };
   const given: Readonly<Record<string, string | undefined>> = {
     release: stage.release,
     "signing-key": stage.signingKey,

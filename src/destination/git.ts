@@ -5,7 +5,7 @@ import { DeployError, messageOf } from "../errors.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { Release } from "../release/release.ts";
 import type { Log } from "../util/log.ts";
-import { count, formatSize } from "../util/size.ts";
+import { count } from "../util/size.ts";
 import type { Access } from "./access.ts";
 import { releaseChanges } from "./changes.ts";
 import { arrange, contentSize, type RepositoryFile } from "./contents.ts";

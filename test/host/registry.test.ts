@@ -117,6 +117,19 @@ describe("a host that follows a registry", { skip: noRegistry }, () => {
     chmodSync(damaged, 0o644);
     writeFileSync(damaged, Buffer.alloc(readFileSync(damaged).length, "x"));
     assert.ok((await sync({ "p/8.html": page(8) })) > 1_000_000);
+    // So is a registry that gives no ranges.
+    const image = layerOf(registry, await deploy(host, registry, { "p/9.html": page(9) }), "volumes/data.img");
+    let asked = 0;
+    registry.fault = ({ method, path: at }) =>
+      method === "GET" && at.includes(image) && asked++ === 0 ? { status: 416 } : undefined;
+    assert.equal((await host.host("sync")).code, 0);
+    assert.equal(asked, 2);
+    assert.equal(
+      `sha256:${createHash("sha256")
+        .update(imageOf(path.basename(current(host))))
+        .digest("hex")}`,
+      image,
+    );
   });
 
   test("refuses bytes that a registry's disk has changed, and manifests of another digest", async () => {

@@ -26,8 +26,8 @@ export interface Run {
 
 const PACKAGES = ["@jamesives/github-pages-deploy-action@4", "gh-pages@6"];
 
-/** Installs the peers below `cache` where they are not; throws where npm cannot. */
-export function installPeers(cache: string): string {
+/** Installs the peers below `cache` where they are not; undefined, with the reason on standard error, where npm cannot. */
+export function installPeers(cache: string): string | undefined {
   const directory = path.join(cache, "peers");
   const modules = path.join(directory, "node_modules");
   if (existsSync(path.join(modules, "gh-pages"))) return modules;
@@ -35,15 +35,18 @@ export function installPeers(cache: string): string {
   writeFileSync(path.join(directory, "package.json"), '{"private": true}\n');
   const argv = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", ...PACKAGES];
   const ran = spawnSync("npm", argv, { cwd: directory, encoding: "utf8" });
-  if (ran.status !== 0) throw new Error(`npm cannot install the peers: ${ran.stderr.trim().split("\n").at(-1)}`);
-  return modules;
+  if (ran.status === 0) return modules;
+  process.stderr.write(`npm cannot install the peers: ${ran.stderr?.trim().split("\n").at(-1)}\n`);
+  return undefined;
 }
 
-export function peers(modules: string): Deployer[] {
+export function peers(modules: string | undefined): Deployer[] {
+  const script: Deployer = { name: "git clone --depth 1, copy, push", command: byHand };
+  if (modules === undefined) return [script];
   return [
     { name: "JamesIves/github-pages-deploy-action", command: (run) => jamesIves(modules, run) },
     { name: "gh-pages", command: (run) => ghPages(modules, run) },
-    { name: "git clone --depth 1, copy, push", command: byHand },
+    script,
   ];
 }
 

@@ -47,10 +47,15 @@ async function fail(error: unknown): Promise<void> {
 const ENDINGS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 for (const [signal, code] of Object.entries(ENDINGS)) {
-  process.once(signal, () => void end(signal, code));
+  process.on(signal, () => void end(signal, code));
 }
 
-async function end(signal: string, code: number): Promise<never> {
+let isEnding = false;
+
+/** A second signal does not keep what the first one began from being done. */
+async function end(signal: string, code: number): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
   const { endEverything } = await import("./util/cleanup.ts");
   await endEverything();
   core.error(`error[CANCELLED]: stopped by ${signal}; nothing half done is left`);

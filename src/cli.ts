@@ -102,13 +102,19 @@ async function reportError(error: unknown, json: boolean): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => void end(signal));
+  process.on(signal, () => void end(signal));
 }
 
+let isEnding = false;
+
+/** A second signal, as `timeout` and impatient people send it, does not keep what the first one began from being done. */
 async function end(signal: NodeJS.Signals): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
   const { endEverything } = await import("./util/cleanup.ts");
   await endEverything();
   process.stderr.write(`error[CANCELLED]: stopped by ${signal}; nothing half done is left\n`);
+  process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
 

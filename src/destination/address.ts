@@ -28,7 +28,7 @@ export interface Address {
 export function readAddress(inputs: AddressInputs): Address {
   const address = resolve(inputs);
   if (/^https?:\/\//i.test(address)) return httpAddress(address);
-  const transport = /^ssh:\/\//.test(address) || isScpForm(address) ? "ssh" : "local";
+  const transport = address.startsWith("ssh://") || isScpForm(address) ? "ssh" : "local";
   return { url: address, transport, username: "", token: "" };
 }
 

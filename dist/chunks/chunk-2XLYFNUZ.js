@@ -1,1 +1,0 @@
-import{b as t}from"./chunk-4N2PES74.js";import{d as r}from"./chunk-NM2ADJEA.js";var e=new Set;function d(o){return e.add(o),()=>e.delete(o)}function m(){for(let o of e)o();t(),r()}export{d as a,m as b};

@@ -1,0 +1,1 @@
+import{a as t}from"./chunk-LCJBO2PQ.js";import"./chunk-Y5RQM6K7.js";import"./chunk-C32ALVN4.js";import"./chunk-LDXI2OCE.js";import{parentPort as a,workerData as o}from"node:worker_threads";var{fd:n,ranges:s}=o,r=t(n,s),e=r.next();for(;!e.done;)e=r.next();a?.postMessage(e.value);

@@ -63,10 +63,10 @@ export async function grow(
     await deployAll(directory, source, repositories, n);
     onDeploy(n);
     if (n > 0) continue;
-    first = await sizesOf(repositories);
+    first = await sizesOf(repositories, directory);
     firstBz2 = bz2Size(directory);
   }
-  const last = await sizesOf(repositories);
+  const last = await sizesOf(repositories, directory);
   return { deploys, first: first as Growth["first"], last, changed, bz2: [firstBz2, bz2Size(directory)] };
 }
 
@@ -91,12 +91,19 @@ async function must(cwd: string, args: readonly string[], env: Readonly<Record<s
   if (code !== 0) throw new Error(`${args[0]} ended with ${code}: ${stderr}`);
 }
 
-async function sizesOf(repositories: Readonly<Record<Layout, string>>): Promise<Record<Layout, number>> {
+/** Of copies: what gc finds out in between, it would keep to later. */
+async function sizesOf(
+  repositories: Readonly<Record<Layout, string>>,
+  directory: TempDir,
+): Promise<Record<Layout, number>> {
   const sizes = { image: 0, files: 0 };
+  const copy = directory.join("copy.git");
   for (const layout of LAYOUTS) {
-    await output("git", ["gc", "--quiet", "--prune=now"], { cwd: repositories[layout], timeoutMs: 1_200_000 });
-    await git(repositories[layout], "fsck", "--strict");
-    sizes[layout] = Number((await output("du", ["-sb", repositories[layout]])).split("\t")[0]);
+    cpSync(repositories[layout], copy, { recursive: true });
+    await output("git", ["gc", "--quiet", "--prune=now"], { cwd: copy, timeoutMs: 1_200_000 });
+    await git(copy, "fsck", "--strict");
+    sizes[layout] = Number((await output("du", ["-sb", copy])).split("\t")[0]);
+    rmSync(copy, { recursive: true });
   }
   return sizes;
 }

@@ -30,4 +30,6 @@ export interface VolumeArtifact {
    * found to be, byte for byte, what its format makes of the index.
    */
   readonly offsets?: Float64Array;
+  /** Where `KEY_MARK` stands in the image, where whoever digested it looked. */
+  readonly keyMarks?: readonly number[];
 }

@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Extent } from "../image/format.ts";
-import type { DigestTask } from "./digest-worker.ts";
+import type { DigestAnswer, DigestTask } from "./digest-worker.ts";
 import { rangeSha256 } from "./range-sha256.ts";
 
 /** As built, the worker stands beside the chunk with this code; as source, beside this file. */
@@ -14,30 +14,32 @@ const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./digest-worker.ts" : 
 const WORKER_PAYS = 32 * 1024 * 1024;
 
 /**
- * Hex sha256 of ranges of an open file, and what `work` gives meanwhile. Throws what `work` throws; IO_FAILED where the file
- * ends within a range.
+ * Hex sha256 of ranges of an open file, and what `work` gives meanwhile. The other thread also looks for `mark`, where there
+ * is one and another thread. Throws what `work` throws; IO_FAILED where the file ends within a range.
  */
 export async function besideSha256<T>(
   fd: number,
   ranges: readonly Extent[],
   work: () => Promise<T>,
-): Promise<{ readonly sha256: readonly string[]; readonly result: T }> {
+  mark?: string,
+): Promise<DigestAnswer & { readonly result: T }> {
   const bytes = ranges.reduce((sum, { size }) => sum + size, 0);
   if (bytes < WORKER_PAYS || availableParallelism() === 1) {
     const result = await work();
-    return { sha256: await inTurns(rangeSha256(fd, ranges)), result };
+    return { sha256: await inTurns(rangeSha256(fd, ranges)), marks: undefined, result };
   }
-  const task: DigestTask = { fd, ranges };
+  const task: DigestTask = { fd, ranges, mark };
   const worker = new Worker(WORKER, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
   try {
-    const digests = new Promise<readonly string[] | undefined>((resolve) => {
+    const digests = new Promise<DigestAnswer | undefined>((resolve) => {
       worker.once("message", resolve);
       worker.once("error", () => resolve(undefined));
       worker.once("exit", () => resolve(undefined));
     });
     const result = await work();
     // Where no thread can be had (a limit on processes, too little memory), this one does it, and says what went wrong.
-    return { sha256: (await digests) ?? (await inTurns(rangeSha256(fd, ranges))), result };
+    const answer = (await digests) ?? { sha256: await inTurns(rangeSha256(fd, ranges)), marks: undefined };
+    return { ...answer, result };
   } finally {
     // The descriptor may be closed from here on.
     await worker.terminate();

@@ -7,8 +7,15 @@ const CHUNK = 1024 * 1024;
 /** Bytes between two turns of the rest of the process. */
 const TURN = 64 * CHUNK;
 
-/** Hex sha256 of each range; stops for a moment now and then. Throws IO_FAILED where the file ends within one. */
-export function* rangeSha256(fd: number, ranges: readonly Extent[]): Generator<void, string[]> {
+/**
+ * Hex sha256 of each range; stops for a moment now and then. Throws IO_FAILED where the file ends within one. `take` is
+ * shown all bytes in order.
+ */
+export function* rangeSha256(
+  fd: number,
+  ranges: readonly Extent[],
+  take?: (bytes: Buffer) => void,
+): Generator<void, string[]> {
   const buffer = Buffer.allocUnsafeSlow(CHUNK);
   const digests: string[] = [];
   for (const { offset, size } of ranges) {
@@ -16,7 +23,9 @@ export function* rangeSha256(fd: number, ranges: readonly Extent[]): Generator<v
     for (let done = 0; done < size; ) {
       const length = readFully(fd, buffer, Math.min(CHUNK, size - done), offset + done);
       if (length === 0) throw ioError("cannot read the file", new Error(`it ends at byte ${offset + done}`));
-      hash.update(buffer.subarray(0, length));
+      const bytes = buffer.subarray(0, length);
+      hash.update(bytes);
+      take?.(bytes);
       done += length;
       if (done % TURN === 0) yield;
     }

@@ -15,6 +15,8 @@ export interface ScannedImage {
   readonly size: number;
   readonly sha256: string;
   readonly index: readonly IndexEntry[];
+  /** Where a text stands that was looked for on the way; not there where it was not. */
+  readonly marks?: readonly number[];
 }
 
 /** An image of which it is known where each file's content begins, in the order of the index. */
@@ -34,20 +36,22 @@ export async function scanImage(file: string, format: ImageFormat): Promise<Scan
 /**
  * As `scanImage`, of an image that comes with its index. Where the image is, byte for byte, what the format makes of files
  * with these names, sizes and ids, there is nothing to be read out of it, and it says so by `offsets`; of any other image
- * the index counts for nothing.
+ * the index counts for nothing. `mark` is looked for where that costs no time.
  */
 export async function scanClaimed(
   file: string,
   format: ImageFormat,
   claimed: readonly IndexEntry[],
+  mark?: string,
 ): Promise<ScannedImage | ProvenImage> {
   return withFile(file, async (fd) => {
     const { size } = fstatSync(fd);
-    const { sha256, result } = await besideSha256(fd, [{ offset: 0, size }], async () => {
+    const read = async () => {
       const offsets = await proveImage(fd, size, format, claimed);
       return offsets ? { index: claimed, offsets } : { index: await indexOf(fd, size, format) };
-    });
-    return { size, sha256: sha256[0] as string, ...result };
+    };
+    const { sha256, marks, result } = await besideSha256(fd, [{ offset: 0, size }], read, mark);
+    return { size, sha256: sha256[0] as string, ...result, ...(marks ? { marks } : {}) };
   });
 }
 

@@ -2,6 +2,7 @@
  * What secrets begin with or hold, so that only text around such a mark is looked at closely. Each mark is part of what
  * one of secretlint's recommended rules looks for, or of a PEM block. Pure.
  */
+import { KEY_MARK } from "../util/pem.ts";
 
 interface Mark {
   readonly literal: string;
@@ -14,9 +15,8 @@ interface Mark {
 const tokens = (token: number, ...literals: readonly string[]): readonly Mark[] =>
   literals.map((literal) => ({ literal, token }));
 
-/** Number of the mark that begins a private key, and its text. */
+/** Number of the mark that begins a private key. */
 export const KEY = 0;
-export const KEY_MARK = "-----BEGIN ";
 
 const MARKS: readonly Mark[] = [
   { literal: KEY_MARK },

@@ -8,11 +8,12 @@
 import type { ImageEntry } from "../image/format.ts";
 import type { ByteSource } from "../util/bytes.ts";
 import { type LiteralSearch, literalSearch, searchOne } from "../util/literals.ts";
+import { KEY_MARK } from "../util/pem.ts";
 import type { FoundSecret } from "../util/secrets.ts";
 import type { Check, CheckSubject, Remark } from "./check.ts";
 import { imagePath, kernelsOf, openContents } from "./contents.ts";
 import { findPrivateKeys } from "./private-key.ts";
-import { isPromising, KEY, KEY_MARK, MARK_LITERALS } from "./secret-marks.ts";
+import { isPromising, KEY, MARK_LITERALS } from "./secret-marks.ts";
 
 export const secretMaterial: Check = {
   id: "secret-material",
@@ -22,7 +23,7 @@ export const secretMaterial: Check = {
     const search = subject.errorsOnly ? searchOne(KEY_MARK) : literalSearch(MARK_LITERALS);
     for (const { path, kernel } of kernelsOf(subject)) {
       using source = subject.open(kernel.file);
-      yield* secretsIn(source, search, () => path);
+      yield* secretsIn(source, marksIn(source, search), () => path);
     }
     for (const volume of subject.release.volumes) yield* secretsInVolume(subject, search, volume);
   },
@@ -34,6 +35,7 @@ async function* secretsInVolume(
   volume: CheckSubject["release"]["volumes"][number],
 ): AsyncIterable<Remark> {
   using contents = openContents(subject, volume);
+  const known = subject.errorsOnly ? volume.keyMarks?.map((at): Found => ({ at, isKey: true })) : undefined;
   let files: readonly ImageEntry[] | undefined;
   const pathAt = (offset: number) => {
     files ??= contents.files.toSorted((a, b) => a.offset - b.offset);
@@ -47,7 +49,7 @@ async function* secretsInVolume(
     const file = files[low - 1];
     return file && offset < file.offset + file.size ? file.path : imagePath(volume);
   };
-  yield* secretsIn(contents.image, search, pathAt);
+  yield* secretsIn(contents.image, known ?? marksIn(contents.image, search), pathAt);
 }
 
 const CHUNK = 4 * 1024 * 1024;
@@ -64,13 +66,19 @@ interface Window {
   hasToken: boolean;
 }
 
+/** A mark worth a closer look. */
+interface Found {
+  readonly at: number;
+  readonly isKey: boolean;
+}
+
 async function* secretsIn(
   source: ByteSource,
-  search: LiteralSearch,
+  marks: Iterable<Found>,
   pathAt: (offset: number) => string,
 ): AsyncIterable<Remark> {
   const said = new Set<string>();
-  for (const window of windowsOf(source, search)) {
+  for (const window of windowsOf(source, marks)) {
     for (const { kind, offset, isKey } of await examine(source, window)) {
       const path = pathAt(offset);
       if (said.has(`${offset}`)) continue;
@@ -97,27 +105,31 @@ const tokenFound = (path: string, kind: string): Remark => ({
 });
 
 /** The stretches around promising marks, in order, those that overlap as one, none much longer than a chunk. */
-function* windowsOf(source: ByteSource, search: LiteralSearch): Iterable<Window> {
+function* windowsOf(source: ByteSource, marks: Iterable<Found>): Iterable<Window> {
   let current: Window | undefined;
+  for (const { at, isKey } of marks) {
+    const behind = isKey ? BEHIND : 4096;
+    if (current === undefined || at - BEFORE > current.end || at - current.start > CHUNK) {
+      if (current !== undefined) yield current;
+      current = { start: Math.max(0, at - BEFORE), end: at, hasKey: false, hasToken: false };
+    }
+    current.end = Math.min(source.size, Math.max(current.end, at + behind));
+    current.hasKey ||= isKey;
+    current.hasToken ||= !isKey;
+  }
+  if (current !== undefined) yield current;
+}
+
+function* marksIn(source: ByteSource, search: LiteralSearch): Iterable<Found> {
   for (let offset = 0; offset < source.size; offset += CHUNK) {
     // Marks at the end of a chunk are followed into the next one.
     const bytes = source.read(offset, Math.min(CHUNK + BEHIND, source.size - offset));
-    const found: { at: number; isKey: boolean }[] = [];
+    const found: Found[] = [];
     search(bytes, (number, at) => {
       if (at < CHUNK && isPromising(number, bytes, at)) found.push({ at: offset + at, isKey: number === KEY });
     });
-    for (const { at, isKey } of found) {
-      const behind = isKey ? BEHIND : 4096;
-      if (current === undefined || at - BEFORE > current.end || at - current.start > CHUNK) {
-        if (current !== undefined) yield current;
-        current = { start: Math.max(0, at - BEFORE), end: at, hasKey: false, hasToken: false };
-      }
-      current.end = Math.min(source.size, Math.max(current.end, at + behind));
-      current.hasKey ||= isKey;
-      current.hasToken ||= !isKey;
-    }
+    yield* found;
   }
-  if (current !== undefined) yield current;
 }
 
 interface Secret {

@@ -25,6 +25,7 @@ import { encodeIndex, type IndexEntry, parseIndex } from "../image/index-file.ts
 import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ioError } from "../util/files.ts";
+import { KEY_MARK } from "../util/pem.ts";
 import type { Release } from "./release.ts";
 
 export const MANIFEST_FILE = "manifest.json";
@@ -189,8 +190,8 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   const format = formatOf(volume);
   const indexFile = `volumes/${volume.name}.index`;
   const claimed = claimedIndex(requireFile(directory, indexFile), file);
-  const scan: Promise<ScannedImage> = claimed ? scanClaimed(file, format, claimed) : scanImage(file, format);
-  const image = await scan.catch((error: unknown) => damaged(directory, volume, error, problems));
+  const scan: Promise<ScannedImage> = claimed ? scanClaimed(file, format, claimed, KEY_MARK) : scanImage(file, format);
+  const { marks, ...image } = await scan.catch((error: unknown) => damaged(directory, volume, error, problems));
   compare(problems, name, volume, image);
   const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
   if (image.index.length !== volume.files || bytes !== volume.bytes) {
@@ -201,7 +202,7 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   if (image.index !== claimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
-  return { name: volume.name, file, format, ...image, emptyDirectories: [] };
+  return { name: volume.name, file, format, ...image, emptyDirectories: [], ...(marks ? { keyMarks: marks } : {}) };
 }
 
 /** What the index file claims to be in the image; undefined where it is no index, or far larger than any of that image. */

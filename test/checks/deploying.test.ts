@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import type { VolumeArtifact } from "../../src/artifact/artifact.ts";
-import { type Check, runChecks, type Severity } from "../../src/checks/check.ts";
+import { type Check, type Remark, runChecks, type Severity } from "../../src/checks/check.ts";
 import { CHECKS } from "../../src/checks/index.ts";
 import { secretMaterial } from "../../src/checks/secret-material.ts";
 import { volumeReadback } from "../../src/checks/volume-readback.ts";
@@ -29,6 +29,12 @@ async function received(directory: string, site: Files): Promise<Release> {
   const release = await buildRelease(directory, { kernels: { "www.hvt": solo5Kernel() }, sites: { data: site } });
   writeRelease(directory, release);
   return readRelease(directory);
+}
+
+async function collect(remarks: ReturnType<Check["run"]>): Promise<readonly Remark[]> {
+  const found: Remark[] = [];
+  for await (const remark of remarks) found.push(remark);
+  return found;
 }
 
 describe("where only errors are wanted", () => {
@@ -108,6 +114,18 @@ describe("where only errors are wanted", () => {
       ["error", "error"],
     );
     assert.equal((await findingsOf(secretMaterial, release)).length, 4);
+  });
+
+  test("the thread that digests a large image has looked for keys on the way", async () => {
+    await using directory = await tempDir("deploying");
+    const site = { "a.bin": "x".repeat(33 * 1024 * 1024), "b/key.pem": KEY, "c.pem": "-----BEGIN CERTIFICATE-----" };
+    const release = await received(directory.path, site);
+    assert.equal(release.volumes[0]?.keyMarks?.length, 2);
+    const found = await collect(secretMaterial.run(subjectOf(release, { errorsOnly: true })));
+    assert.deepEqual(
+      found.map(({ path: at }) => at),
+      ["b/key.pem"],
+    );
   });
 });
 

@@ -64,7 +64,16 @@ function ours(prepared: Prepared, history: number, form: "image" | "files", warm
       if (warm) prepared.warmCache(form, history, path.join(directory, "cache"));
     },
     command(directory, server) {
-      const to = ["--release", release, "--repository", `${server}/${REPOSITORY}.git`, "--layout", form, "--quiet"];
+      const to = [
+        "--release",
+        release,
+        "--repository",
+        `${server}/${REPOSITORY}.git`,
+        "--layout",
+        form,
+        "--quiet",
+        "--json",
+      ];
       return {
         argv: [process.execPath, cli, "deploy", ...to],
         env: gitEnvironment({

@@ -24,6 +24,7 @@ export function answerRun(result: RunResult, io: Io): number {
       report: reportDocument(manifest, result),
       passed,
       ...(deployed ? { deployed: { ...outcome, sequence: deployed.sequence } } : {}),
+      milliseconds: Object.fromEntries(Object.entries(result.times).map(([stage, time]) => [stage, Math.round(time)])),
     },
     text.filter((part) => part !== "").join("\n"),
   );

@@ -7,7 +7,7 @@ import type { VolumeArtifact } from "../artifact/artifact.ts";
 import { digestFile, digestRanges, type FileDigests } from "../artifact/scan-image.ts";
 import { DeployError } from "../errors.ts";
 import { layoutOf } from "../image/format.ts";
-import { encodeIndex } from "../image/index-file.ts";
+import { encodeIndex, type IndexEntry } from "../image/index-file.ts";
 import { cutImage, type Part, PART_SIZE, PART_THRESHOLD } from "../image/parts.ts";
 import { encodeManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
@@ -228,8 +228,7 @@ interface SiteFile extends RepositoryFile {
 
 /** The files of a volume where they stand in its image. Throws SITE_UNREPRESENTABLE for names that git refuses. */
 export function siteFiles(volume: VolumeArtifact): SiteFile[] {
-  using source = openFile(volume.file);
-  const files = [...located(volume, source)].map(({ path: at, size, offset, id }) => ({
+  const files = located(volume).map(({ path: at, size, offset, id }) => ({
     path: at,
     id,
     content: { file: volume.file, offset, size },
@@ -244,20 +243,26 @@ export function siteFiles(volume: VolumeArtifact): SiteFile[] {
   });
 }
 
-function* located(volume: VolumeArtifact, source: Parameters<VolumeArtifact["format"]["list"]>[0]) {
-  let i = 0;
-  for (const entry of volume.format.list(source)) {
-    const known = volume.index[i++];
+interface Located extends IndexEntry {
+  /** Where the content begins in the image. */
+  readonly offset: number;
+}
+
+function located({ name, file, format, index, offsets }: VolumeArtifact): readonly Located[] {
+  if (offsets) return index.map((entry, i) => ({ ...entry, offset: offsets[i] as number }));
+  using source = openFile(file);
+  return [...format.list(source)].map((entry, i) => {
+    const known = index[i];
     if (known?.path !== entry.path || known.size !== entry.size) {
-      throw new DeployError("FILE_CHANGED", `${volume.file} changed since its index was made (at ${entry.path})`);
+      throw new DeployError("FILE_CHANGED", `${file} changed since its index was made (at ${entry.path})`);
     }
     if (entry.stored) {
-      throw new DeployError("CONFIG_INVALID", `volume ${volume.name}: its image does not hold ${entry.path} as it is`, {
-        hint: `use layout: image for a ${volume.format.name} volume`,
+      throw new DeployError("CONFIG_INVALID", `volume ${name}: its image does not hold ${entry.path} as it is`, {
+        hint: `use layout: image for a ${format.name} volume`,
       });
     }
-    yield { ...entry, id: known.id };
-  }
+    return { ...known, offset: entry.offset };
+  });
 }
 
 /** `sha256sum -c` form: two spaces, then the path. Only what stands in the repository as it is. */

@@ -3,7 +3,7 @@
  * Every object goes by its digest, so whatever stands in the file can only be what the repository means or nothing at
  * all: a memory that is damaged, old or foreign costs a fetch. Nothing here throws, and nothing secret is in it.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sha256 } from "../util/digest.ts";
 import { makeDirectories, removeTree } from "../util/files.ts";
@@ -30,11 +30,12 @@ const MAX_BYTES = 96 * 1024 * 1024;
 /** Places remembered in one directory; the oldest is forgotten first. */
 const MAX_FILES = 32;
 
-/** Where memories are kept on this machine; undefined where nobody says so and there is no home. */
+/** Where memories are kept on this machine; undefined where nobody says so and there is no home, which is not ours to make. */
 export function memoryDirectory(env: NodeJS.ProcessEnv): string | undefined {
   if (env["UNIKERNEL_DEPLOY_CACHE"]) return env["UNIKERNEL_DEPLOY_CACHE"];
-  const caches = env["XDG_CACHE_HOME"] || (env["HOME"] && path.join(env["HOME"], ".cache"));
-  return caches ? path.join(caches, "unikernel-deploy") : undefined;
+  if (env["XDG_CACHE_HOME"]) return path.join(env["XDG_CACHE_HOME"], "unikernel-deploy");
+  const home = env["HOME"];
+  return home && existsSync(home) ? path.join(home, ".cache", "unikernel-deploy") : undefined;
 }
 
 /** In a file of its own below `directory`; without one nothing is remembered. */

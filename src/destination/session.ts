@@ -2,13 +2,14 @@
  * One run's dealings with a repository: what was read for one question serves the next, only the refs are asked anew.
  * We go ourselves where that is possible, and git goes where we are refused.
  */
+import type { TreeEntry } from "../util/git.ts";
 import type { Access } from "./access.ts";
 import type { Changes } from "./changes.ts";
 import type { Memory } from "./memory.ts";
 import { type GitObject, headerField, objectId } from "./wire/object.ts";
 import { openTransport } from "./wire/open-wire.ts";
 import { type Transport, WireRefusal } from "./wire/transport.ts";
-import { changeTree, listFiles, listTrees } from "./wire/tree.ts";
+import { changeTree, findFile, listNames, listTrees } from "./wire/tree.ts";
 import { wireWorkbench } from "./wire/workbench.ts";
 import { openWorkRepository, type Tip, type Workbench } from "./work-repository.ts";
 
@@ -103,6 +104,14 @@ const isKept = (path: string, prefix: string) =>
 
 const INDEX = /^volumes\/[^/]+\.index$/;
 
+/** What lists the files of each volume. */
+function indexesOf(objects: ReadonlyMap<string, GitObject>, tree: string, prefix: string): readonly TreeEntry[] {
+  const names = listNames(objects, tree, `${prefix}volumes`);
+  return names.flatMap((name) =>
+    INDEX.test(`volumes/${name}`) ? (findFile(objects, tree, `${prefix}volumes/${name}`) ?? []) : [],
+  );
+}
+
 /** The objects by which the next run knows a commit; none where its trees are not at hand. */
 function essence(objects: ReadonlyMap<string, GitObject>, commit: string, prefix: string): ReadonlySet<string> {
   const object = objects.get(commit);
@@ -110,7 +119,8 @@ function essence(objects: ReadonlyMap<string, GitObject>, commit: string, prefix
   if (tree === undefined) return new Set();
   try {
     const ids = listTrees(objects, tree).add(commit);
-    for (const [path, { id }] of listFiles(objects, tree)) if (isKept(path, prefix) && objects.has(id)) ids.add(id);
+    const files = [findFile(objects, tree, `${prefix}manifest.json`), ...indexesOf(objects, tree, prefix)];
+    for (const file of files) if (file && objects.has(file.id)) ids.add(file.id);
     return ids;
   } catch (error) {
     if (error instanceof WireRefusal) return new Set();

@@ -8,7 +8,7 @@ import { memoryDirectory, openMemory } from "../../src/destination/memory.ts";
 import { type GitObject, objectId } from "../../src/destination/wire/object.ts";
 import { gitServer } from "../support/git-server.ts";
 import { git } from "../support/process.ts";
-import { newProject } from "../support/project.ts";
+import { newProject, runCli } from "../support/project.ts";
 import { tempDir } from "../support/temp.ts";
 
 const PLACE = { url: "https://forge.example/o/r.git", branch: "main", path: "" };
@@ -55,7 +55,8 @@ describe("the memory", () => {
   test("is where the environment says", () => {
     assert.equal(memoryDirectory({ UNIKERNEL_DEPLOY_CACHE: "/a", XDG_CACHE_HOME: "/b", HOME: "/c" }), "/a");
     assert.equal(memoryDirectory({ XDG_CACHE_HOME: "/b", HOME: "/c" }), "/b/unikernel-deploy");
-    assert.equal(memoryDirectory({ HOME: "/c" }), "/c/.cache/unikernel-deploy");
+    assert.equal(memoryDirectory({ HOME: "/tmp" }), "/tmp/.cache/unikernel-deploy");
+    assert.equal(memoryDirectory({ HOME: "/nonexistent" }), undefined, "a home is not ours to make");
     assert.equal(memoryDirectory({}), undefined);
   });
 });
@@ -68,7 +69,8 @@ describe("a deploy", () => {
       const repository = await server.createRepository("deployment");
       const deploy = async (...more: string[]) => {
         const to = ["--repository", server.repositoryUrl("deployment", "git"), "--layout", layout];
-        const ran = await project.cli("deploy", "--release", await project.build(), ...to, ...more);
+        const args = ["deploy", "--release", await project.build(), ...to, ...more];
+        const ran = await runCli(project.source, args, { UNIKERNEL_DEPLOY_CACHE: project.directory.join("cache") });
         assert.equal(ran.code, 0, ran.stderr);
       };
       const pages = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`pages/${i}/index.html`, `page ${i}\n`]));

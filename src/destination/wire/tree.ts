@@ -63,6 +63,17 @@ export function listTrees(objects: Objects, root: string): Set<string> {
 export const listTreeIds = (bytes: Buffer): string[] =>
   [...parseTree(bytes).values()].flatMap(({ mode, id }) => (mode === DIRECTORY ? [id] : []));
 
+/** The names in a directory; none where there is no directory of that path. */
+export function listNames(objects: Objects, root: string, directory: string): readonly string[] {
+  let at = root;
+  for (const segment of directory.split("/")) {
+    const found = parseTree(treeBytes(objects, at)).get(encode(segment));
+    if (found?.mode !== DIRECTORY) return [];
+    at = found.id;
+  }
+  return [...parseTree(treeBytes(objects, at)).keys()].map(decode);
+}
+
 /** The file at a path; undefined where there is none, or something else. */
 export function findFile(objects: Objects, root: string, path: string): TreeEntry | undefined {
   let at: TreeEntry = { mode: DIRECTORY, id: root };

@@ -211,6 +211,8 @@ const manifest = {
     "volumes[].parts[].path": "Where the part is.",
     "volumes[].parts[].size": "Bytes.",
     "volumes[].parts[].sha256": "Digest of the part.",
+    "volumes[].parts[].blob": "Git blob id of the part, for the next deploy.",
+    "volumes[].parts[].print": "Digest of what the part is made of, for the next deploy: one print, one part.",
     "volumes[].commit": "Format git: commit that holds the tree.",
     "volumes[].tree": "Format git: id of the tree.",
     files: "Further files that the manifest vouches for: SHA256SUMS and launch files. Added by deploy.",

@@ -3,7 +3,7 @@ import type { Layout, PublishOptions } from "./destination/destination.ts";
 import { exec } from "./util/exec.ts";
 import { gitEnvironment } from "./util/git.ts";
 import type { Log } from "./util/log.ts";
-import { openSigner } from "./util/signature.ts";
+import { openSigner, signerOf } from "./util/signature.ts";
 
 export interface PublishPorts {
   readonly layout: Layout;
@@ -35,7 +35,7 @@ export async function publishOptions(ports: PublishPorts): Promise<PublishOption
     force,
     dryRun,
     now: Math.floor(Date.now() / 1000),
-    sign: signingKey === undefined ? undefined : await openSigner(signingKey, env),
+    ...(signingKey === undefined ? { sign: undefined } : await signing(signingKey, env)),
     isAncestor,
     async isOlder(ours, deployed) {
       if (ours.commit === deployed.commit) return false;
@@ -46,6 +46,16 @@ export async function publishOptions(ports: PublishPorts): Promise<PublishOption
       return told ?? isOlderByTime(ours, deployed, log);
     },
   };
+}
+
+async function signing(key: string, env: NodeJS.ProcessEnv): Promise<Pick<PublishOptions, "sign" | "isOwnSignature">> {
+  const sign = await openSigner(key, env);
+  const isOwnSignature = async (text: string, signature: string) => {
+    const probe = "Whose key is this?";
+    const signer = await signerOf(text, signature, env);
+    return signer !== undefined && signer === (await signerOf(probe, await sign(probe), env));
+  };
+  return { sign, isOwnSignature };
 }
 
 type SourceCommit = Parameters<PublishOptions["isOlder"]>[0];

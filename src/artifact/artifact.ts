@@ -30,6 +30,8 @@ export interface VolumeArtifact {
    * found to be, byte for byte, what its format makes of the index.
    */
   readonly offsets?: Float64Array;
+  /** Whether the image is known to be what its format makes of the index: it was written here, or looked at. */
+  readonly isExact?: boolean;
   /** Where `KEY_MARK` stands in the image, where whoever digested it looked. */
   readonly keyMarks?: readonly number[];
 }

@@ -31,5 +31,6 @@ export async function makeVolume(
     ...(spec.size === undefined ? {} : { layout: { size: spec.size } }),
     ...(onProgress ? { onProgress } : {}),
   });
-  return { name: spec.name, file, format, ...image, emptyDirectories: site.emptyDirectories };
+  const { name } = spec;
+  return { name, file, format, ...image, emptyDirectories: site.emptyDirectories, isExact: format.rebuilds };
 }

@@ -17,6 +17,7 @@ import { openFile } from "../util/files.ts";
 import type { Layout } from "./destination.ts";
 import { isRefusedByGit } from "./git-names.ts";
 import { launchFiles } from "./launch/index.ts";
+import { partPrints } from "./part-prints.ts";
 
 /** Bytes in memory, or a range of a file on this machine. */
 export type Content =
@@ -51,7 +52,10 @@ export interface ArrangeOptions {
   readonly deployed?: Deployed | undefined;
 }
 
-/** The release that is deployed, and the blob ids of its files below its own directory. */
+/**
+ * The release that is deployed, and the blob ids of its files below its own directory. Its manifest's word is taken for
+ * what parts hold, so where releases are signed it must be one that we signed.
+ */
 export interface Deployed {
   readonly manifest: ReleaseManifest;
   readonly blobId: (path: string) => string | undefined;
@@ -127,54 +131,70 @@ async function storeImage(volume: VolumeArtifact, { inParts, deployed }: Arrange
   const indexField = { path: index.path, sha256: sha256(index.content.bytes) };
   const imagePath = `volumes/${name}.img`;
   if (size <= PART_THRESHOLD && !inParts(name)) {
-    const id = unchanged(volume, deployed)?.get(placeOf({ path: imagePath, size }))?.id ?? digestFile(file).id;
+    const { id } = digestFile(file);
     return {
       fields: { layout: "image", path: imagePath, index: indexField },
       files: [{ path: imagePath, id, content: { file, offset: 0, size } }, index],
     };
   }
-  const ranges = cutVolume(volume);
-  const known = unchanged(volume, deployed);
-  const places = ranges.map((range, i) => placeOf({ path: `${imagePath}.parts/${partName(i)}`, size: range.size }));
-  const digests = places.every((place) => known?.has(place))
-    ? places.map((place) => known?.get(place))
-    : await digestRanges(file, ranges);
-  const parts = ranges.map((range, i) => ({
-    ...(digests[i] as Pick<FileDigests, "sha256" | "id">),
-    size: range.size,
+  const parts = (await digestParts(volume, deployed)).map((part, i) => ({
+    ...part,
     path: `${imagePath}.parts/${partName(i)}`,
-    content: { file, ...range },
   }));
   return {
     fields: {
       layout: "image",
-      parts: parts.map((part) => ({ path: part.path, size: part.size, sha256: part.sha256 })),
+      parts: parts.map(({ path: at, range, sha256: digest, id, print }) => ({
+        path: at,
+        size: range.size,
+        sha256: digest,
+        ...(print === undefined ? {} : { blob: id, print }),
+      })),
       index: indexField,
     },
-    files: [...parts.map(({ path: at, id, content }) => ({ path: at, id, content })), index],
+    files: [...parts.map(({ path: at, id, range }) => ({ path: at, id, content: { file, ...range } })), index],
   };
 }
 
-const placeOf = ({ path: at, size }: { readonly path: string; readonly size: number }) => `${size} ${at}`;
+interface DigestedPart {
+  readonly range: Part;
+  readonly sha256: string;
+  readonly id: string;
+  /** Where the image is known to be what its format makes of its index. */
+  readonly print: string | undefined;
+}
 
-/**
- * Digests of the parts, by place, of an image that is byte for byte the deployed one; undefined for any other. Only the
- * digest of the whole says that: that the same files are in a part does not say what stands between them.
- */
-function unchanged(
-  { name, size, sha256: digest }: VolumeArtifact,
+/** The parts of a volume with their digests; only those are read that are not deployed already. */
+async function digestParts(volume: VolumeArtifact, deployed: Deployed | undefined): Promise<readonly DigestedPart[]> {
+  const ranges = cutVolume(volume);
+  const prints = volume.isExact ? partPrints(volume, ranges) : undefined;
+  const known = prints ? deployedParts(volume.name, deployed) : new Map<string, never>();
+  const isNew = ranges.map((_, i) => !known.has(prints?.[i] ?? ""));
+  const read = await digestRanges(
+    volume.file,
+    ranges.filter((_, i) => isNew[i]),
+  );
+  let next = 0;
+  return ranges.map((range, i) => {
+    const print = prints?.[i];
+    const digests = (isNew[i] ? read[next++] : known.get(print ?? "")) as Pick<FileDigests, "sha256" | "id">;
+    return { range, sha256: digests.sha256, id: digests.id, print };
+  });
+}
+
+/** Digests of the parts that are deployed, by their prints; of those that lie where the manifest says. */
+function deployedParts(
+  name: string,
   deployed: Deployed | undefined,
-): ReadonlyMap<string, { readonly sha256: string; readonly id: string }> | undefined {
-  const same = deployed?.manifest.volumes
-    .filter(isDataVolume)
-    .find((volume) => volume.name === name && volume.size === size && volume.sha256 === digest);
-  if (!deployed || same?.layout !== "image") return undefined;
-  const parts = same.parts ?? (same.path === undefined ? [] : [{ path: same.path, size, sha256: digest }]);
+): ReadonlyMap<string, { readonly sha256: string; readonly id: string }> {
+  const volume = deployed?.manifest.volumes.filter(isDataVolume).find((candidate) => candidate.name === name);
+  const parts = (volume?.layout === "image" && volume.parts) || [];
   return new Map(
-    parts.flatMap((part) => {
-      const id = deployed.blobId(part.path);
-      return id === undefined ? [] : [[placeOf(part), { sha256: part.sha256, id }] as const];
-    }),
+    parts.flatMap(({ path: at, sha256: digest, blob, print }) =>
+      blob === undefined || print === undefined || deployed?.blobId(at) !== blob
+        ? []
+        : [[print, { sha256: digest, id: blob }] as const],
+    ),
   );
 }
 

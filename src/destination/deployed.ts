@@ -2,6 +2,7 @@
 import { DeployError } from "../errors.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
+import type { Deployed } from "./contents.ts";
 import type { Published, PublishOptions } from "./destination.ts";
 import type { Tip, Workbench } from "./work-repository.ts";
 
@@ -100,6 +101,23 @@ function digests(manifest: ReleaseManifest): [string, string][] {
     ...manifest.kernels.map(({ path, sha256 }): [string, string] => [path, sha256]),
     ...manifest.volumes.filter(isDataVolume).map(({ name, sha256 }): [string, string] => [`volumes/${name}`, sha256]),
   ];
+}
+
+/** What is deployed, where its word can be taken: where we sign, our key has to have signed it. */
+export async function ownDeployed(
+  work: Pick<Workbench, "readFile">,
+  tip: Tip,
+  manifest: ReleaseManifest,
+  { place, sign, isOwnSignature }: Pick<PublishOptions, "sign" | "isOwnSignature"> & { readonly place: Place },
+): Promise<Deployed | undefined> {
+  const prefix = prefixOf(place);
+  if (sign) {
+    const text = await work.readFile(tip.commit, `${prefix}manifest.json`);
+    const signature = await work.readFile(tip.commit, `${prefix}manifest.json.sig`);
+    if (!text || !signature) return undefined;
+    if (!(await isOwnSignature?.(text.toString("utf8"), signature.toString("latin1")))) return undefined;
+  }
+  return { manifest, blobId: (path) => tip.tree.get(prefix + path)?.id };
 }
 
 export type Earlier = Pick<Published, "outcome" | "manifest" | "revision">;

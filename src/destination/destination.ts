@@ -16,6 +16,8 @@ export interface PublishOptions {
   readonly now: number;
   /** Signs the manifest's exact bytes; no signature where absent. */
   readonly sign: ((manifest: string) => Promise<string>) | undefined;
+  /** Whether the key of `sign` made a signature of exactly this text. */
+  readonly isOwnSignature?: ((text: string, signature: string) => Promise<boolean>) | undefined;
   /** Whether source commit `a` comes before `b`; undefined where nobody here knows. */
   readonly isAncestor: (a: string, b: string) => Promise<boolean | undefined>;
   /** Whether a release of source `ours` comes too late after one of `deployed`. Decides, and says what it goes by. */

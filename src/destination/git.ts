@@ -12,6 +12,7 @@ import { arrange, contentSize, type RepositoryFile } from "./contents.ts";
 import {
   type Earlier,
   isSuperseded,
+  ownDeployed,
   type Place,
   prefixOf,
   readDeployed,
@@ -137,7 +138,8 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
     inParts: (volume) => tip?.tree.has(`${prefix}volumes/${volume}.img.parts/0000`) === true,
     branches: volumes.commits,
     sign: publishing.sign,
-    deployed: current && { manifest: current, blobId: (path) => tip?.tree.get(prefix + path)?.id },
+    deployed:
+      tip && current && !publishing.force ? await ownDeployed(work, tip, current, { place, ...publishing }) : undefined,
   });
   const change = releaseChanges(files, manifest.name, { prefix, tree: tip?.tree ?? new Map(), current });
   refuseInTheWay(change.inTheWay, place);

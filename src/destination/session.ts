@@ -98,9 +98,10 @@ function rebuild(
 
 const addObject = (objects: Map<string, GitObject>, object: GitObject) => objects.set(objectId(object), object);
 
-/** The manifest, and what lists the files of a volume. */
+/** The manifest with its signature, and what lists the files of a volume. */
 const isKept = (path: string, prefix: string) =>
-  path === `${prefix}manifest.json` || (path.startsWith(`${prefix}volumes/`) && INDEX.test(path.slice(prefix.length)));
+  [`${prefix}manifest.json`, `${prefix}manifest.json.sig`].includes(path) ||
+  (path.startsWith(`${prefix}volumes/`) && INDEX.test(path.slice(prefix.length)));
 
 const INDEX = /^volumes\/[^/]+\.index$/;
 
@@ -119,7 +120,8 @@ function essence(objects: ReadonlyMap<string, GitObject>, commit: string, prefix
   if (tree === undefined) return new Set();
   try {
     const ids = listTrees(objects, tree).add(commit);
-    const files = [findFile(objects, tree, `${prefix}manifest.json`), ...indexesOf(objects, tree, prefix)];
+    const named = ["manifest.json", "manifest.json.sig"].map((name) => findFile(objects, tree, prefix + name));
+    const files = [...named, ...indexesOf(objects, tree, prefix)];
     for (const file of files) if (file && objects.has(file.id)) ids.add(file.id);
     return ids;
   } catch (error) {

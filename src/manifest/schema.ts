@@ -66,8 +66,6 @@ const kernel = v.looseObject({
   devices: v.pipe(v.array(device), v.maxLength(MAX_DEVICES, `expected at most ${MAX_DEVICES} devices`)),
 });
 
-const part = v.looseObject({ path: safePath, size, sha256 });
-
 const volumeName = v.pipe(v.string(), v.regex(VOLUME_NAME, "expected letters, digits, - or _ (at most 63)"));
 const deviceName = v.pipe(
   v.string(),
@@ -83,6 +81,8 @@ const secretVolume = v.looseObject({
   secret: v.literal(true),
   format: formatName,
 });
+
+const part = v.looseObject({ path: safePath, size, sha256, blob: v.optional(objectId), print: v.optional(sha256) });
 
 const dataVolume = v.looseObject({
   name: volumeName,

@@ -202,7 +202,15 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   if (image.index !== claimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
-  return { name: volume.name, file, format, ...image, emptyDirectories: [], ...(marks ? { keyMarks: marks } : {}) };
+  return {
+    name: volume.name,
+    file,
+    format,
+    ...image,
+    emptyDirectories: [],
+    isExact: "offsets" in image,
+    ...(marks ? { keyMarks: marks } : {}),
+  };
 }
 
 /** What the index file claims to be in the image; undefined where it is no index, or far larger than any of that image. */

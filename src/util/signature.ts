@@ -54,6 +54,18 @@ async function signText(text: string, key: string, byAgent: boolean, env: NodeJS
   return readFileSync(signature, "utf8");
 }
 
+/** Fingerprint of the key that signed exactly this text, whoever's it is; undefined where the signature is none of it. */
+export async function signerOf(text: string, signature: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  if (!ARMOR.test(signature)) return undefined;
+  using directory = tempDir("unikernel-deploy-verify");
+  const file = path.join(directory.path, "sig");
+  writeFileSync(file, signature);
+  const check = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", file] as const;
+  const { code, stdout } = await exec(check, { env: { PATH: env.PATH, HOME: env.HOME, LC_ALL: "C" }, input: text });
+  if (code !== 0) return undefined;
+  return /^Good "[^"]*" signature with \S+ key (SHA256:[A-Za-z0-9+/]+)$/m.exec(stdout.toString("utf8"))?.[1];
+}
+
 function cannotSign(said: string, byAgent: boolean): DeployError {
   if (/(?:unknown|illegal|invalid) option|^usage:/im.test(said)) {
     return new DeployError("PROGRAM_MISSING", "ssh-keygen here cannot sign: OpenSSH 8.1 or newer is needed", {

@@ -60,7 +60,8 @@ async function fetchOnce({ access, directory, branch, path: prefix, signal }: Mi
     await git.run(["config", "core.bigFileThreshold", "8m"]);
   }
   const tip = "refs/heads/tip";
-  const argv = ["-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60", "-c", "pack.windowMemory=32m"];
+  // A server that packs gigabytes says no more for minutes than that it is alive: five bytes in five seconds.
+  const argv = ["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=600", "-c", "pack.windowMemory=32m"];
   argv.push("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", access.url);
   const late = AbortSignal.timeout(FETCH_TIMEOUT);
   const result = await git.try([...argv, `+refs/heads/${branch}:${tip}`], {

@@ -105,19 +105,20 @@ function changingFiles(repository: string, form: Form, site: string): ChangingFi
   const read = (file: string) => ({ file, bytes: readCommitted(repository, file) });
   if (form === "image") {
     const index = read("volumes/data.index");
-    // ID SIZE PATH; one that has room for six bytes.
-    const line = index.bytes
-      .toString()
-      .trimEnd()
-      .split("\n")
-      .findLast((entry) => Number(entry.split(" ")[1]) > 1000) as string;
-    const content = readFileSync(path.join(site, line.split(" ").slice(2).join(" ")));
-    const part = read(names.findLast((name) => /^volumes\/data\.img(?:\.parts\/\d+)?$/.test(name)) as string);
-    return [
-      { ...part, at: part.bytes.lastIndexOf(content) + (content.length >> 1) },
-      { ...index, at: index.bytes.lastIndexOf(line) + 2 },
-      digestOf(read("manifest.json")),
-    ];
+    const parts = names.filter((name) => /^volumes\/data\.img(?:\.parts\/\d+)?$/.test(name)).map(read);
+    // ID SIZE PATH; one that has room for six bytes, and stands in one part: the cut before the padding is inside a file.
+    for (const line of index.bytes.toString().trimEnd().split("\n").toReversed()) {
+      if (Number(line.split(" ")[1]) <= 1000) continue;
+      const content = readFileSync(path.join(site, line.split(" ").slice(2).join(" ")));
+      const part = parts.findLast(({ bytes }) => bytes.includes(content));
+      if (part === undefined) continue;
+      return [
+        { ...part, at: part.bytes.lastIndexOf(content) + (content.length >> 1) },
+        { ...index, at: index.bytes.lastIndexOf(line) + 2 },
+        digestOf(read("manifest.json")),
+      ];
+    }
+    throw new Error(`${site}: no file of more than 1,000 bytes stands in one part`);
   }
   const below = form === "site" ? "" : "volumes/data/";
   const page = read(names.findLast((name) => name.startsWith(below) && name.endsWith(".html")) as string);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { digestFile, digestRanges, scanClaimed, scanImage } from "../../src/artifact/scan-image.ts";
 import { formatNamed } from "../../src/image/formats.ts";
 import type { IndexEntry } from "../../src/image/index-file.ts";

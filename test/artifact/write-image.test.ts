@@ -6,7 +6,7 @@ import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { cp, mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { readSite } from "../../src/artifact/read-tree.ts";
 import type { RingShape } from "../../src/artifact/ring.ts";
 import { writeImage, type WriteImageOptions } from "../../src/artifact/write-image.ts";

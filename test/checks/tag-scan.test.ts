@@ -1,7 +1,7 @@
 /** The scanner of tags against a whole parser, htmlparser2, on pages of every kind. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { Parser } from "htmlparser2";
 import { Names, TagScanner } from "../../src/checks/tag-scan.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { memoryDirectory, openMemory } from "../../src/destination/memory.ts";
 import { type GitObject, objectId } from "../../src/destination/wire/object.ts";
 import { gitServer } from "../support/git-server.ts";

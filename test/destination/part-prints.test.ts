@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { partPrints } from "../../src/destination/part-prints.ts";
 import { formatNamed } from "../../src/image/formats.ts";
 import { cutImage } from "../../src/image/parts.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { contentSize } from "../../src/destination/contents.ts";
 import { splitPush } from "../../src/destination/parcels.ts";
 import { applyDelta, encodeDelta, lineDelta, treeDelta } from "../../src/destination/wire/delta.ts";

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { deflateSync } from "node:zlib";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { scanImage } from "../../src/artifact/scan-image.ts";
 import { crc32 } from "../../src/image/crc32.ts";
 import { formatNamed } from "../../src/image/formats.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { replaceVolume } from "../../src/artifact/replace-volume.ts";
 import { scanImage } from "../../src/artifact/scan-image.ts";
 import { detectFormat, formatNamed } from "../../src/image/formats.ts";

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { scanImage } from "../../src/artifact/scan-image.ts";
 import { DeployError } from "../../src/errors.ts";
 import { layoutOf } from "../../src/image/format.ts";

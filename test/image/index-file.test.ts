@@ -1,7 +1,7 @@
 /** The index beside an image. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { DeployError } from "../../src/errors.ts";
 import { encodeIndex, parseIndex } from "../../src/image/index-file.ts";
 import { pathProblem } from "../../src/image/tree.ts";

@@ -1,7 +1,7 @@
 /** Where images are cut. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { cutImage, PART_SIZE } from "../../src/image/parts.ts";
 import { tar } from "../../src/image/tar.ts";
 import { type FileEntry, sortTree } from "../../src/image/tree.ts";

@@ -1,11 +1,10 @@
 /** unikernel.yml, flags and Action inputs: one configuration, and every mistake at the place where it was made. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { DeployError } from "../../src/errors.ts";
 import { readConfig, readHostConfig } from "../../src/inputs/config.ts";
 import { actionStyle, flagStyle, type RawInputs } from "../../src/inputs/raw.ts";
-import { fuzzRuns } from "../support/fuzz.ts";
+import { fc, fuzzRuns } from "../support/fuzz.ts";
 
 const file = (text: string) => ({ name: "unikernel.yml", text });
 const read = (text: string, raw: RawInputs = {}) => readConfig(file(text), raw, flagStyle);

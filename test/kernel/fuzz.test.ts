@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { inspectKernel, isSound, type KernelInfo } from "../../src/kernel/kernel.ts";
 import { KERNEL_PROBLEM_CODES } from "../../src/kernel/problem.ts";
 import { bytesSource } from "../../src/util/bytes.ts";

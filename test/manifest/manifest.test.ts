@@ -1,10 +1,9 @@
 /** The release manifest: what is written is read back, what is unknown is kept, what is wrong is named. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { DeployError } from "../../src/errors.ts";
 import { encodeManifest, namedFiles, parseManifest } from "../../src/manifest/manifest.ts";
-import { fuzzRuns } from "../support/fuzz.ts";
+import { fc, fuzzRuns } from "../support/fuzz.ts";
 import type { Json } from "../support/site.ts";
 
 const SHA = "0123456789abcdef".repeat(4);

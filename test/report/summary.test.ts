@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import type { ReleaseManifest } from "../../src/manifest/schema.ts";
 import { renderChart } from "../../src/report/chart.ts";
 import { compareWith } from "../../src/report/comparison.ts";

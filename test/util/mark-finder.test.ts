@@ -1,7 +1,7 @@
 /** Marks are found wherever the pieces are cut. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { markFinder } from "../../src/util/mark-finder.ts";
 
 const MARK = "aab-";

@@ -78,7 +78,7 @@ export async function arrange(release: Release, options: ArrangeOptions): Promis
       isDataVolume(volume) ? { ...withoutPlace(volume), ...stored.get(volume.name)?.fields } : volume,
     ),
   };
-  const sums = textFile("SHA256SUMS", sha256Sums(draft));
+  const sums = textFile(SUMS_FILE, sha256Sums(draft));
   const launch = launchFiles(draft).map(({ path: name, text }) => textFile(name, text));
   const described = [sums, ...launch];
   const named = described.map(({ path: name, content }) => ({ path: name, sha256: sha256(content.bytes) }));
@@ -87,6 +87,7 @@ export async function arrange(release: Release, options: ArrangeOptions): Promis
   return renumber(contents, options.sequence, options.sign);
 }
 
+export const SUMS_FILE = "SHA256SUMS";
 const MANIFEST_FILES = new Set(["manifest.json", "manifest.json.sig"]);
 
 /** The same under another number: only the manifest and its signature differ. */
@@ -166,8 +167,10 @@ interface DigestedPart {
 
 /** The parts of a volume with their digests; only those are read that are not deployed already. */
 async function digestParts(volume: VolumeArtifact, deployed: Deployed | undefined): Promise<readonly DigestedPart[]> {
-  const ranges = cutVolume(volume);
-  const prints = volume.isExact ? partPrints(volume, ranges) : undefined;
+  const { format, index, size } = volume;
+  const layout = format.rebuilds ? layoutOf(format, index, { size }) : undefined;
+  const ranges = layout ? cutImage(index, layout.starts, size) : cutPacked(volume);
+  const prints = layout && volume.isExact ? partPrints({ layout, index, size }, ranges) : undefined;
   const known = prints ? deployedParts(volume.name, deployed) : new Map<string, never>();
   const isNew = ranges.map((_, i) => !known.has(prints?.[i] ?? ""));
   const read = await digestRanges(
@@ -198,9 +201,8 @@ function deployedParts(
   );
 }
 
-/** The parts of a volume too large for one object, cut where its files begin. */
-function cutVolume({ file, format, index, size }: VolumeArtifact): Part[] {
-  if (format.rebuilds) return cutImage(index, layoutOf(format, index, { size }).starts, size);
+/** The parts of a volume whose layout depends on its content, cut where its files begin. */
+function cutPacked({ file, format, size }: VolumeArtifact): Part[] {
   using source = openFile(file);
   // Where files are stored once, several begin at the same byte; one of them will do.
   const found = [...format.list(source)].sort((a, b) => a.offset - b.offset);
@@ -286,7 +288,7 @@ function located({ name, file, format, index, offsets }: VolumeArtifact): readon
 }
 
 /** `sha256sum -c` form: two spaces, then the path. Only what stands in the repository as it is. */
-function sha256Sums(manifest: ReleaseManifest): string {
+export function sha256Sums(manifest: ReleaseManifest): string {
   const lines = manifest.kernels.map(({ path: at, sha256: digest }) => `${digest}  ${at}\n`);
   for (const volume of manifest.volumes.filter(isDataVolume)) {
     if (volume.layout !== "image") continue;

@@ -29,7 +29,7 @@ import { prune } from "./prune.ts";
 import { openSession, type Session } from "./session.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
 import { WireRefusal } from "./wire/transport.ts";
-import { volumeDeltas } from "./wire/volume-deltas.ts";
+import { releaseDeltas } from "./wire/release-deltas.ts";
 import {
   commitText,
   type PushResult,
@@ -215,7 +215,7 @@ async function pushAll({ work, release, place, options }: Attempt, shipment: Shi
   log.progress(`packing ${count(blobs.length, "new file")}`);
   const deltas =
     tip && current
-      ? await volumeDeltas(work, { tip, current, manifest, volumes: release.volumes, blobs, prefix: prefixOf(place) })
+      ? await releaseDeltas(work, { tip, current, manifest, volumes: release.volumes, blobs, prefix: prefixOf(place) })
       : new Map<string, never>();
   const onProgress = lastLineTo(log);
   const whole = blobs.filter(({ id }) => !deltas.has(id));

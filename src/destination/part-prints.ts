@@ -4,13 +4,13 @@
  * it. Only for an image that is what its format makes of its index. Pure.
  */
 import { createHash, type Hash } from "node:crypto";
-import { type ImageFormat, layoutOf, type Piece } from "../image/format.ts";
+import type { ImageLayout, Piece } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import type { Part } from "../image/parts.ts";
 
-/** An image whose every byte follows from its format and its index. */
+/** An image whose every byte follows from its layout and its index. */
 export interface ExactImage {
-  readonly format: ImageFormat;
+  readonly layout: ImageLayout;
   readonly index: readonly IndexEntry[];
   readonly size: number;
 }
@@ -19,8 +19,7 @@ export interface ExactImage {
  * Hex sha256 for each part; the parts follow one another from the image's first byte to its last. Undefined where the
  * format would make an image of another size.
  */
-export function partPrints({ format, index, size }: ExactImage, parts: readonly Part[]): readonly string[] | undefined {
-  const layout = layoutOf(format, index, { size });
+export function partPrints({ layout, index, size }: ExactImage, parts: readonly Part[]): readonly string[] | undefined {
   if (layout.size !== size) return undefined;
   const prints: string[] = [];
   let hash = begin();

@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { fc } from "../support/fuzz.ts";
 import { partPrints } from "../../src/destination/part-prints.ts";
+import { layoutOf } from "../../src/image/format.ts";
 import { formatNamed } from "../../src/image/formats.ts";
 import { cutImage } from "../../src/image/parts.ts";
 import type { IndexEntry } from "../../src/image/index-file.ts";
@@ -51,9 +52,9 @@ describe("prints", () => {
             { offset: from, size: to - from },
             { offset: to, size: bytes.length - to },
           ].filter(({ size }) => size > 0);
-          const prints = partPrints({ format: tar, index, size: bytes.length }, ranges);
+          const prints = partPrints({ layout: layoutOf(tar, index), index, size: bytes.length }, ranges);
           assert.equal(prints?.length, ranges.length);
-          assert.deepEqual(partPrints({ format: tar, index, size: bytes.length }, ranges), prints);
+          assert.deepEqual(partPrints({ layout: layoutOf(tar, index), index, size: bytes.length }, ranges), prints);
           return ranges.map((range, i) => ({
             print: prints?.[i],
             bytes: bytes.toString("hex", range.offset, range.offset + range.size),
@@ -71,7 +72,7 @@ describe("prints", () => {
   test("are none of an image of another size", () => {
     const { bytes, index } = imageOf(new Map([["a", "x"]]));
     const size = bytes.length + 1;
-    assert.equal(partPrints({ format: tar, index, size }, cutImage(index, [0], size)), undefined);
+    assert.equal(partPrints({ layout: layoutOf(tar, index), index, size }, cutImage(index, [0], size)), undefined);
   });
 });
 

@@ -154,7 +154,8 @@ describe("deltas", () => {
   });
 
   test("of lines and of trees make their target", () => {
-    const text = (numbers: number[]) => Buffer.from(numbers.map((n) => `line ${n}\n`).join(""));
+    // Some lines do not end, and many are alike.
+    const text = (numbers: number[]) => Buffer.from(numbers.map((n) => (n === 0 ? "?" : `line ${n % 9}\n`)).join(""));
     fc.assert(
       fc.property(fc.array(fc.nat(40)), fc.array(fc.nat(40)), (a, b) => {
         assert.deepEqual(applyDelta(text(a), lineDelta(text(a), text(b))), text(b));

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { fc } from "../support/fuzz.ts";
 import { encodeDelta, lineDelta } from "../../src/destination/wire/delta.ts";
-import { type ImageStep, planDeltas } from "../../src/destination/wire/image-delta.ts";
+import { deltaPlanner, type ImageStep } from "../../src/destination/wire/image-delta.ts";
 import { encodePack, type PackObject } from "../../src/destination/wire/pack.ts";
 import { decodeLines } from "../../src/destination/wire/pkt-line.ts";
 import { cutImage } from "../../src/image/parts.ts";
@@ -128,7 +128,7 @@ describe("image deltas", () => {
         const image = imageOf({ ...before, ...changes });
         const oldParts = cutsOf(old.size, a);
         const parts = cutsOf(image.size, b);
-        const plans = planDeltas({ ...old, parts: oldParts }, { ...image, parts });
+        const plans = parts.map(deltaPlanner({ ...old, parts: oldParts }, image));
         plans.forEach((plan, i) => {
           if (!plan) return;
           const base = oldParts[plan.base] as { offset: number; size: number };
@@ -150,7 +150,7 @@ describe("image deltas", () => {
     const old = imageOf(files);
     const image = imageOf({ ...files, page7: randomBytes(2100) });
     const whole = (size: number) => cutImage([], [], size);
-    const [plan] = planDeltas({ ...old, parts: whole(old.size) }, { ...image, parts: whole(image.size) });
+    const [plan] = whole(image.size).map(deltaPlanner({ ...old, parts: whole(old.size) }, image));
     const inserted =
       plan?.steps.reduce((sum, { kind, length }) => (kind === "insert" ? sum + length : sum), 0) ?? Number.NaN;
     assert.ok(inserted < 4000, `${inserted} bytes inserted`);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fc } from "../support/fuzz.ts";
-import { cutImage, PART_SIZE } from "../../src/image/parts.ts";
+import { cutImage, PART_SIZE, USUAL_PART } from "../../src/image/parts.ts";
 import { tar } from "../../src/image/tar.ts";
 import { type FileEntry, sortTree } from "../../src/image/tree.ts";
 
@@ -51,12 +51,31 @@ describe("the parts of an image", () => {
     );
   });
 
-  it("are few: no two neighbours would fit into half a part", () => {
+  it("are few: no two neighbours would fit into half a usual one", () => {
     fc.assert(
       fc.property(someFiles, (files) => {
         const { parts } = cut(files);
         for (const [i, { size }] of parts.slice(0, -2).entries()) {
-          assert.ok(size + (parts[i + 1]?.size ?? 0) > PART_SIZE / 2);
+          assert.ok(size + (parts[i + 1]?.size ?? 0) >= USUAL_PART / 2);
+        }
+      }),
+    );
+  });
+
+  it("are larger than usual only where a file is", () => {
+    fc.assert(
+      fc.property(someFiles, (files) => {
+        const { parts, starts, size } = cut(files);
+        for (const { offset, size: partSize } of parts) {
+          if (partSize <= USUAL_PART) continue;
+          const inside = starts.filter((start) => start > offset && start < offset + partSize);
+          const largest = [offset, ...inside]
+            .map((at, i) => (inside[i] ?? offset + partSize) - at)
+            .toSorted((a, b) => b - a);
+          assert.ok(
+            (largest[0] as number) > USUAL_PART / 2,
+            `${partSize} bytes at ${offset} of ${size} are of small files`,
+          );
         }
       }),
     );
@@ -88,8 +107,8 @@ describe("the parts of an image", () => {
       const before = new Set(contents(manyFiles));
       const after = contents(change(manyFiles));
       const fresh = after.filter((part) => !before.has(part));
-      assert.ok(after.length > 6);
-      assert.ok(fresh.length <= 3, `${fresh.length} of ${after.length} parts are different`);
+      assert.ok(after.length > 30);
+      assert.ok(fresh.length <= 4, `${fresh.length} of ${after.length} parts are different`);
     });
   }
 

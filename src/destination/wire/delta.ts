@@ -60,12 +60,56 @@ interface Piece {
 }
 
 /** A delta for text of which whole lines come and go, as an index does. */
-export const lineDelta = (base: Buffer, target: Buffer): Buffer => pieceDelta(base, target, linesOf);
+export function lineDelta(base: Buffer, target: Buffer): Buffer {
+  // Of thousands of lines nearly all are the same in front and behind; those between are looked at one by one.
+  const front = lineEndBefore(target, sameFront(base, target));
+  const rest = { base: base.subarray(front), target: target.subarray(front) };
+  const back = lineStartAfter(rest.target, sameBack(rest.base, rest.target));
+  const middle = pieceSteps(
+    rest.base.subarray(0, rest.base.length - back),
+    rest.target.subarray(0, rest.target.length - back),
+    linesOf,
+  ).map((step) => (step.kind === "copy" ? { ...step, offset: step.offset + front } : step));
+  const copy = (offset: number, length: number): DeltaStep[] => (length > 0 ? [{ kind: "copy", offset, length }] : []);
+  return encodeDelta(base.length, target.length, [...copy(0, front), ...middle, ...copy(base.length - back, back)]);
+}
+
+const NEWLINE = 0x0a;
+const lineEndBefore = (text: Buffer, at: number) => (at === 0 ? 0 : text.lastIndexOf(NEWLINE, at - 1) + 1);
+/** How many of the last bytes are whole lines. */
+function lineStartAfter(text: Buffer, back: number): number {
+  if (back === 0) return 0;
+  const end = text.indexOf(NEWLINE, text.length - back);
+  return end < 0 ? 0 : text.length - end - 1;
+}
+
+/** How many bytes two buffers have in common at their front. */
+function sameFront(a: Buffer, b: Buffer): number {
+  let [same, differ] = [0, Math.min(a.length, b.length) + 1];
+  while (differ - same > 1) {
+    const middle = (same + differ) >> 1;
+    if (a.compare(b, same, middle, same, middle) === 0) same = middle;
+    else differ = middle;
+  }
+  return same;
+}
+
+function sameBack(a: Buffer, b: Buffer): number {
+  let [same, differ] = [0, Math.min(a.length, b.length) + 1];
+  while (differ - same > 1) {
+    const middle = (same + differ) >> 1;
+    const [inA, inB] = [a.subarray(a.length - middle, a.length - same), b.subarray(b.length - middle, b.length - same)];
+    if (inA.equals(inB)) same = middle;
+    else differ = middle;
+  }
+  return same;
+}
 
 /** A delta for a tree of which entries come and go. Both must be trees. */
-export const treeDelta = (base: Buffer, target: Buffer): Buffer => pieceDelta(base, target, entriesOf);
+export const treeDelta = (base: Buffer, target: Buffer): Buffer =>
+  encodeDelta(base.length, target.length, pieceSteps(base, target, entriesOf));
 
-function pieceDelta(base: Buffer, target: Buffer, pieces: (bytes: Buffer) => Iterable<Piece>): Buffer {
+function pieceSteps(base: Buffer, target: Buffer, pieces: (bytes: Buffer) => Iterable<Piece>): DeltaStep[] {
   const places = new Map<string, number>();
   for (const { text, offset } of pieces(base)) places.set(text, offset);
   const steps: DeltaStep[] = [];
@@ -77,12 +121,12 @@ function pieceDelta(base: Buffer, target: Buffer, pieces: (bytes: Buffer) => Ite
       steps[steps.length - 1] = { ...last, length: last.length + length };
     } else steps.push({ kind: "copy", offset: at, length });
   }
-  return encodeDelta(base.length, target.length, steps);
+  return steps;
 }
 
 function* linesOf(text: Buffer): Generator<Piece> {
   for (let offset = 0; offset < text.length; ) {
-    const end = text.indexOf(0x0a, offset);
+    const end = text.indexOf(NEWLINE, offset);
     const next = end < 0 ? text.length : end + 1;
     yield { text: text.toString("latin1", offset, next), offset, length: next - offset };
     offset = next;

@@ -25,21 +25,34 @@ export type ImageStep =
 /** A part that shares less than this with an old one is not worth a delta. */
 const WORTH_IT = 0.25;
 
-/** For each new part, the old part it shares most with and the steps; undefined where it shares too little. */
-export function planDeltas(
+/** How a part follows from an old one. */
+export interface DeltaPlan {
+  /** Which of the old parts. */
+  readonly base: number;
+  readonly steps: readonly ImageStep[];
+}
+
+/** For a part of the new image, the old part it shares most with and the steps; undefined where it shares too little. */
+export function deltaPlanner(
   old: DescribedImage & { readonly parts: readonly Range[] },
-  image: DescribedImage & { readonly parts: readonly Range[] },
-): ({ readonly base: number; readonly steps: readonly ImageStep[] } | undefined)[] {
-  const extents = matchedExtents(old, image);
-  return image.parts.map((part) => {
-    const inside = extents.flatMap((extent) => clip(extent, part));
+  image: DescribedImage,
+): (part: Range) => DeltaPlan | undefined {
+  const places = new Map(old.index.map(({ path }, i) => [path, i]));
+  return (part) => {
+    const inside = sharedWithin(part, image, (entry) => {
+      const at = places.get(entry.path);
+      if (at === undefined || !isSame(old.index[at] as IndexEntry, entry)) return undefined;
+      return { offset: old.starts[at] as number, length: extentLength(old, at) };
+    });
     const base = mostShared(inside, old.parts);
     if (base === undefined) return undefined;
     const steps = stepsFor(part, inside, old.parts[base] as Range);
     const copied = steps.reduce((sum, { kind, length }) => (kind === "copy" ? sum + length : sum), 0);
     return copied >= part.size * WORTH_IT ? { base, steps } : undefined;
-  });
+  };
 }
+
+const isSame = (a: IndexEntry, b: IndexEntry) => a.id === b.id && a.size === b.size;
 
 /** The same bytes in both images. */
 interface Shared {
@@ -49,21 +62,26 @@ interface Shared {
 }
 
 /**
- * Extents of files that both images hold. An extent is the same in both for as long as the shorter one is: behind a
- * file's own bytes there is nothing but zeros up to the next file or the end.
+ * Extents of files within a part that both images hold. An extent is the same in both for as long as the shorter one is:
+ * behind a file's own bytes there is nothing but zeros up to the next file or the end.
  */
-function matchedExtents(old: DescribedImage, image: DescribedImage): Shared[] {
-  const places = new Map<string, number>();
-  old.index.forEach((entry, i) => places.set(keyOf(entry), i));
-  return image.index.flatMap((entry, i) => {
-    const at = places.get(keyOf(entry));
-    if (at === undefined) return [];
-    const length = Math.min(extentLength(old, at), extentLength(image, i));
-    return [{ oldOffset: old.starts[at] as number, offset: image.starts[i] as number, length }];
-  });
+function sharedWithin(
+  part: Range,
+  image: DescribedImage,
+  extentOf: (entry: IndexEntry) => { readonly offset: number; readonly length: number } | undefined,
+): Shared[] {
+  const shared: Shared[] = [];
+  const end = part.offset + part.size;
+  for (let i = 0; i < image.index.length; i++) {
+    const offset = image.starts[i] as number;
+    if (offset >= end) continue;
+    const length = extentLength(image, i);
+    if (offset + length <= part.offset) continue;
+    const old = extentOf(image.index[i] as IndexEntry);
+    if (old) shared.push(...clip({ oldOffset: old.offset, offset, length: Math.min(length, old.length) }, part));
+  }
+  return shared;
 }
-
-const keyOf = ({ id, size, path }: IndexEntry) => `${id} ${size} ${path}`;
 
 const extentLength = ({ starts, size }: DescribedImage, i: number) => (starts[i + 1] ?? size) - (starts[i] as number);
 

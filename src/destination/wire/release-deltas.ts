@@ -1,4 +1,4 @@
-/** Parts of new images as deltas against those that are deployed, which nobody here has or needs. */
+/** What of a release goes as deltas: parts of new images against those that are deployed, which nobody here has or needs. */
 import { closeSync, openSync } from "node:fs";
 import type { VolumeArtifact } from "../../artifact/artifact.ts";
 import { DeployError } from "../../errors.ts";
@@ -6,60 +6,45 @@ import { layoutOf } from "../../image/format.ts";
 import { encodeIndex, type IndexEntry, parseIndex } from "../../image/index-file.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../../manifest/schema.ts";
 import { readFully } from "../../util/files.ts";
-import type { RepositoryFile } from "../contents.ts";
-import type { Tip, Workbench } from "../work-repository.ts";
-import { type DeltaStep, encodeDelta, lineDelta } from "./delta.ts";
-import { type DescribedImage, type ImageStep, planDeltas, type Range } from "./image-delta.ts";
+import type { Workbench } from "../work-repository.ts";
+import { type DeltaStep, encodeDelta } from "./delta.ts";
+import { deltaPlanner, type DescribedImage, type ImageStep, type Range } from "./image-delta.ts";
 import type { PackObject } from "./pack.ts";
+import { manifestDeltas, type TextInputs, textDelta } from "./text-deltas.ts";
 
-export interface DeltaInputs {
-  readonly tip: Tip;
-  readonly current: ReleaseManifest;
+export interface DeltaInputs extends TextInputs {
   /** The manifest to be deployed. */
   readonly manifest: ReleaseManifest;
   readonly volumes: readonly VolumeArtifact[];
-  /** The files that the server does not have. */
-  readonly blobs: readonly RepositoryFile[];
-  /** "" or "dir/": where the release is in the repository. */
-  readonly prefix: string;
 }
 
-/** Pack objects by blob id, for the parts that are worth it. Reads the deployed index, and no image but ours. */
-export async function volumeDeltas(work: Workbench, inputs: DeltaInputs): Promise<Map<string, PackObject>> {
+/** Pack objects by blob id, for what is worth it. Reads the deployed index, and no image but ours. */
+export async function releaseDeltas(work: Workbench, inputs: DeltaInputs): Promise<Map<string, PackObject>> {
   const { manifest, current, volumes, blobs, prefix } = inputs;
   const ids = new Map(blobs.map(({ path, id }) => [path, id]));
-  const deltas = new Map<string, PackObject>();
+  const deltas = await manifestDeltas(work, inputs);
   for (const volume of volumes) {
     const next = imageOf(manifest, volume.name);
     const before = imageOf(current, volume.name);
     if (!next || !before || !volume.format.rebuilds || before.format !== next.format) continue;
     const old = await describeDeployed(work, inputs, before, volume);
     if (!old) continue;
-    addIndexDelta(deltas, old, volume, ids.get(prefix + (next.index?.path ?? "")));
+    const indexId = ids.get(prefix + (next.index?.path ?? ""));
+    const indexDelta = textDelta(old.text, Buffer.from(encodeIndex(volume.index)));
+    if (indexId !== undefined && indexDelta) deltas.set(indexId, indexDelta);
     const parts = partsOf(next);
-    const image = { ...describe(volume, volume.index, volume.size), parts: rangesOf(parts) };
-    for (const [i, plan] of planDeltas(old, image).entries()) {
-      const id = ids.get(prefix + (parts[i] as Part).path);
+    const ranges = rangesOf(parts);
+    const planFor = deltaPlanner(old, describe(volume, volume.index, volume.size));
+    for (const [i, part] of parts.entries()) {
+      const id = ids.get(prefix + part.path);
+      const plan = id === undefined ? undefined : planFor(ranges[i] as Range);
       if (!plan || id === undefined) continue;
       const base = old.ids[plan.base] as string;
-      const sizes = { base: (old.parts[plan.base] as Range).size, target: (image.parts[i] as Range).size };
+      const sizes = { base: (old.parts[plan.base] as Range).size, target: part.size };
       deltas.set(id, { type: "delta", base, delta: () => makeDelta(volume.file, sizes, plan.steps) });
     }
   }
   return deltas;
-}
-
-/** The index is text that the server has but for the lines that changed. */
-function addIndexDelta(
-  deltas: Map<string, PackObject>,
-  old: { readonly text: Buffer; readonly textId: string },
-  { index }: VolumeArtifact,
-  id: string | undefined,
-): void {
-  // Of nothing there is no delta: git takes none shorter than four bytes.
-  if (id === undefined || index.length === 0) return;
-  const target = Buffer.from(encodeIndex(index));
-  deltas.set(id, { type: "delta", base: old.textId, delta: () => lineDelta(old.text, target) });
 }
 
 interface Part {
@@ -91,9 +76,8 @@ interface DeployedImage extends DescribedImage {
   readonly parts: readonly Range[];
   /** Blob ids of the parts. */
   readonly ids: readonly string[];
-  /** The index file and its blob id. */
+  /** The index file. */
   readonly text: Buffer;
-  readonly textId: string;
 }
 
 /** The image that is deployed, from its index; undefined where the repository does not say enough. */
@@ -107,11 +91,10 @@ async function describeDeployed(
   const ids = parts.flatMap(({ path }) => tip.tree.get(prefix + path)?.id ?? []);
   if (!before.index || ids.length !== parts.length) return undefined;
   const text = await work.readFile(tip.commit, prefix + before.index.path);
-  const textId = tip.tree.get(prefix + before.index.path)?.id;
-  if (!text || !textId) return undefined;
+  if (!text) return undefined;
   try {
     const described = describe(volume, parseIndex(text.toString("utf8")), before.size);
-    return { ...described, parts: rangesOf(parts), ids, text, textId };
+    return { ...described, parts: rangesOf(parts), ids, text };
   } catch (error) {
     // An index that makes no sense costs a larger push, no more.
     if (error instanceof DeployError) return undefined;

@@ -32,13 +32,23 @@ const headOf = (digest: string) =>
     expect: [200, 404],
   }) as const;
 
+/**
+ * So often a registry is asked whether it has a blob, though it fails. One that was killed while it took note of the blob
+ * fails each time, until the blob is sent again.
+ */
+const MAX_QUESTIONS = 3;
+
 /** Bytes sent: 0 where the blob was there. What arrived twice half is sent whole the third time. */
 export function putBlob(transport: Transport, blob: BlobSource): Promise<number> {
   const purpose = `blob ${blob.digest}`;
+  let asked = 0;
   return transport.retrying(async () => {
-    const head = await transport.once(headOf(blob.digest));
-    await head.discard();
-    if (head.status === 200) return 0;
+    if (asked++ < MAX_QUESTIONS) {
+      const head = await transport.once(headOf(blob.digest));
+      await head.discard();
+      asked = 0;
+      if (head.status === 200) return 0;
+    }
     const call = { purpose, kind: "push" } as const;
     const opened = await transport.once({ ...call, method: "POST", at: "blobs/uploads/", expect: [202] });
     await opened.discard();

@@ -1,7 +1,7 @@
 /** Deploying to an OCI registry, as its other users see it. The judges are docker's registry, skopeo and sha256sum. */
 import assert from "node:assert/strict";
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -271,6 +271,19 @@ describe("a registry", { skip: noRegistry }, () => {
     const { problems, rodeOn, repeated } = await killRegistry(5);
     assert.deepEqual(problems, []);
     assert.equal(rodeOn + repeated, 5);
+  });
+
+  test("is sent a blob again that it took half note of when it was killed", async () => {
+    await using server = await startRegistry();
+    await using dir = await tempDir("oci");
+    const release = await releaseAt(dir.path, 1);
+    await destinationIn(server).publish(release, options());
+    const kernel = (await newestOf(server))?.layers.find(({ path: at }) => at.startsWith("kernels/"))?.digest ?? "";
+    const layers = path.join(server.storage, "docker/registry/v2/repositories/site/www/_layers/sha256");
+    await truncate(path.join(layers, kernel.slice("sha256:".length), "link"));
+    const published = await destinationIn(server).publish(await releaseAt(dir.path, 2), options());
+    assert.equal(published.outcome, "deployed");
+    assert.ok((await readFile(path.join(layers, kernel.slice("sha256:".length), "link"))).length > 0);
   });
 
   test("takes no layout files", async () => {

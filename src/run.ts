@@ -30,7 +30,7 @@ import type { RunResult } from "./report/result.ts";
 import { renderRelease, renderVerdict } from "./report/text.ts";
 import { openFile, tempDir } from "./util/files.ts";
 import type { Log } from "./util/log.ts";
-import { count, formatSize } from "./util/size.ts";
+import { count, doneOf } from "./util/size.ts";
 
 /** What a run needs from the outside. */
 export interface Ports {
@@ -167,7 +167,7 @@ async function split(staging: string, source: Source, config: Config, ports: Por
     if (secret || from === undefined) continue;
     const spec = { name, from: path.resolve(ports.directory, from), format, size };
     const volume = await makeVolume(spec, path.join(staging, "volumes"), (written, total) => {
-      log.progress(`volume ${name}: ${formatSize(written)} of ${formatSize(total)}`);
+      log.progress(`volume ${name}: ${doneOf(written, total)}`);
     });
     if (volume.emptyDirectories.length > 0) {
       log.info(

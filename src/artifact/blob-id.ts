@@ -17,6 +17,15 @@ export function blobHash(size: number): Hash {
  * there for the moment: one call on one piece of memory is twice as fast as three, which counts where files are small.
  */
 export function blobIdInPlace(data: Buffer, at: number, size: number): string {
+  const start = Math.max(0, at - BLOB_MARGIN);
+  const before = data.toString("latin1", start, at);
+  const id = blobIdOver(data, at, size);
+  data.write(before, start, "latin1");
+  return id;
+}
+
+/** The same where nobody needs the bytes in front of `at` any more. */
+export function blobIdOver(data: Buffer, at: number, size: number): string {
   if (!hashOnce) {
     return blobHash(size)
       .update(data.subarray(at, at + size))
@@ -24,9 +33,6 @@ export function blobIdInPlace(data: Buffer, at: number, size: number): string {
   }
   const prefix = `blob ${size}\0`;
   const start = at - prefix.length;
-  const before = data.toString("latin1", start, at);
   data.write(prefix, start, "latin1");
-  const id = hashOnce("sha1", data.subarray(start, at + size), "hex");
-  data.write(before, start, "latin1");
-  return id;
+  return hashOnce("sha1", data.subarray(start, at + size), "hex");
 }

@@ -1,7 +1,7 @@
 /** The worker threads of an image. */
 import { Worker } from "node:worker_threads";
 import type { WorkerTask } from "./image-worker.ts";
-import { Ring, type RingMemory } from "./ring.ts";
+import { Signals } from "./signals.ts";
 
 /** As built, the worker stands beside the chunk with this code; as source, beside this file. */
 const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
@@ -10,23 +10,22 @@ const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "
 export class CrewLost extends Error {}
 
 export class Crew implements AsyncDisposable {
-  readonly #ring: Ring;
-  readonly #workers: readonly Worker[];
+  readonly #signals: Signals;
+  readonly #workers: Worker[] = [];
   #lost: unknown;
 
-  /** Starts `size` workers; the first is the one that reads large files. */
-  constructor(memory: RingMemory, output: number, size: number) {
-    this.#ring = new Ring(memory);
-    this.#workers = Array.from({ length: size }, (_, i) => {
-      const task: WorkerTask = { memory, readsLarge: i === 0, output };
-      // Nothing is kept for long in a worker; a small nursery keeps its memory small.
-      const worker = new Worker(WORKER, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
-      worker.on("error", (error) => {
-        this.#lost = error;
-        this.#ring.tellSequencer();
-      });
-      return worker;
+  constructor(signals: SharedArrayBuffer) {
+    this.#signals = new Signals(signals);
+  }
+
+  hire(task: WorkerTask): void {
+    // Nothing is kept for long in a worker; a small nursery keeps its memory small.
+    const worker = new Worker(WORKER, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
+    worker.on("error", (error) => {
+      this.#lost = error;
+      this.#signals.tellSequencer();
     });
+    this.#workers.push(worker);
   }
 
   get size(): number {
@@ -40,7 +39,7 @@ export class Crew implements AsyncDisposable {
 
   /** Waits until no worker touches the image any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ring.stop();
+    this.#signals.stop();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }

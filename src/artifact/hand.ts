@@ -50,10 +50,7 @@ export class Hand implements Disposable {
     const slot = this.#ring.find((candidate) => candidate.claimToWrite());
     if (!slot) return false;
     try {
-      const bytes = slot.bytes();
-      for (let done = 0; done < bytes.length; ) {
-        done += writeSync(this.#output, bytes, done, bytes.length - done, slot.offset + done);
-      }
+      writeRun(this.#output, slot.bytes(), slot.offset);
       slot.written();
     } catch (error) {
       slot.failed(encodeFailure(error, "write"));
@@ -121,6 +118,13 @@ function read(fd: number, data: Buffer, { source, at, length, size, left }: Task
   }
   if (done > length) throw changed(source, `is longer than ${size} bytes`);
   if (done < length) throw changed(source, `ends after ${size - left - length + done} of ${size} bytes`);
+}
+
+/** Writes bytes to their place in an image; throws what the system throws. */
+export function writeRun(output: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(output, bytes, done, bytes.length - done, offset + done);
+  }
 }
 
 /** FILE_CHANGED, the same for whoever reads. */

@@ -2,9 +2,12 @@
 import { workerData } from "node:worker_threads";
 import { Hand } from "./hand.ts";
 import { Ring, type RingMemory } from "./ring.ts";
+import { SerialHand, type SerialTask } from "./serial-hand.ts";
+import { Signals } from "./signals.ts";
 
-/** What the worker is started with. */
-export interface WorkerTask {
+/** What a worker is started with, for an image whose every offset is planned ahead. */
+export interface PlannedTask {
+  readonly kind: "planned";
   readonly memory: RingMemory;
   /** Whether this worker is the one that reads files larger than a slot. */
   readonly readsLarge: boolean;
@@ -12,11 +15,13 @@ export interface WorkerTask {
   readonly output: number;
 }
 
-const { memory, readsLarge, output } = workerData as WorkerTask;
-const ring = new Ring(memory);
-using hand = new Hand(ring, output, { readsLarge });
-while (!ring.stopped) {
-  const mark = ring.workMark();
-  if (hand.fill() || hand.write()) ring.tellSequencer();
-  else ring.waitForWork(mark, 1000);
+export type WorkerTask = PlannedTask | SerialTask;
+
+const task = workerData as WorkerTask;
+const signals = new Signals(task.memory.signals);
+using hand = task.kind === "planned" ? new Hand(new Ring(task.memory), task.output, task) : new SerialHand(task);
+while (!signals.stopped) {
+  const mark = signals.workMark();
+  if (hand.fill() || hand.write()) signals.tellSequencer();
+  else signals.waitForWork(mark, 1000);
 }

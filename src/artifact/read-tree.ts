@@ -5,48 +5,70 @@
 import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import { type FileEntry, type FileTree, pathProblem, sortTree } from "../image/tree.ts";
+import { type FileName, type FileTree, pathProblem, sortTree } from "../image/tree.ts";
 import { compareBytewise } from "../util/bytes.ts";
 import { isSystemError } from "../util/files.ts";
 
 /** A file of the site and where its bytes are. */
-export interface SiteFile extends FileEntry {
+export interface NamedFile extends FileName {
+  /** Whether that place is the root of the site and `path`: no link was followed to it. */
+  readonly isInPlace: boolean;
   /** Absolute path with every link resolved up to the file's own name. */
   readonly source: string;
 }
 
-export interface Site {
-  /** The directory as given. */
-  readonly directory: string;
-  readonly files: FileTree<SiteFile>;
-  /** Directories without any file below them: no volume carries those. */
-  readonly emptyDirectories: readonly string[];
-  /** Sum of the file sizes in bytes. */
-  readonly bytes: number;
+/** The same, and how large it is. */
+export interface SiteFile extends NamedFile {
+  readonly size: number;
 }
 
-/** Reads names and sizes, no content. Throws SITE_UNREADABLE with every problem there is. */
+export interface Site {
+  /** The directory, absolute and without links. */
+  readonly root: string;
+  /** Sorted bytewise. */
+  readonly files: readonly NamedFile[];
+  /** Directories without any file below them: no volume carries those. */
+  readonly emptyDirectories: readonly string[];
+}
+
+/** Reads names, no content and no sizes. Throws SITE_UNREADABLE with every problem there is. */
 export function readSite(directory: string): Site {
   const walk = new Walk(rootOf(directory));
   walk.directory(walk.root, "", [walk.root]);
-  if (walk.problems.length > 0) {
-    const n = walk.problems.length;
-    throw new DeployError(
-      "SITE_UNREADABLE",
-      `${directory}: ${n} ${n === 1 ? "entry" : "entries"} a volume cannot hold`,
-      {
-        problems: walk.problems,
-        hint: "remove or replace what is listed; links are followed only while they stay inside the directory",
-      },
-    );
-  }
+  refuse(directory, walk.problems);
   if (walk.files.length === 0) {
     throw new DeployError("SITE_UNREADABLE", `${directory} holds no files`, {
       hint: "did the build run, and does it write here?",
     });
   }
-  const files = sortTree(walk.files);
-  return { directory, files, emptyDirectories: walk.empty, bytes: files.reduce((sum, file) => sum + file.size, 0) };
+  return { root: walk.root, files: sortTree(walk.files), emptyDirectories: walk.empty };
+}
+
+/** Looks up the sizes. Throws SITE_UNREADABLE with every file that cannot be had. */
+export function sizesOf(files: readonly NamedFile[]): FileTree<SiteFile> {
+  const problems: string[] = [];
+  const sized = files.flatMap((file) => {
+    const name = file.path;
+    try {
+      const stat = statSync(file.source, { throwIfNoEntry: false });
+      if (stat?.isFile()) return [new SizedFile(file, stat.size)];
+      problems.push(`${name}: vanished while the site was read`);
+    } catch (error) {
+      problems.push(`${name}: cannot be read (${reasonOf(error)})`);
+    }
+    return [];
+  });
+  refuse("the site", problems);
+  return sized;
+}
+
+function refuse(directory: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const n = problems.length;
+  throw new DeployError("SITE_UNREADABLE", `${directory}: ${n} ${n === 1 ? "entry" : "entries"} a volume cannot hold`, {
+    problems,
+    hint: "remove or replace what is listed; links are followed only while they stay inside the directory",
+  });
 }
 
 function rootOf(directory: string): string {
@@ -66,14 +88,14 @@ function rootOf(directory: string): string {
 }
 
 /** A file under the name that it has in the volume. Of many files, the places of all are more text than is worth keeping. */
-class FoundFile implements SiteFile {
+class FoundFile implements NamedFile {
   readonly path: string;
-  readonly size: number;
+  readonly isInPlace: boolean;
   readonly #directory: string;
 
-  constructor(path: string, size: number, directory: string) {
-    this.path = path;
-    this.size = size;
+  constructor(name: string, directory: string, isInPlace: boolean) {
+    this.path = name;
+    this.isInPlace = isInPlace;
     this.#directory = directory;
   }
 
@@ -82,12 +104,30 @@ class FoundFile implements SiteFile {
   }
 }
 
+class SizedFile implements SiteFile {
+  readonly path: string;
+  readonly isInPlace: boolean;
+  readonly size: number;
+  readonly #found: NamedFile;
+
+  constructor(found: NamedFile, size: number) {
+    this.path = found.path;
+    this.isInPlace = found.isInPlace;
+    this.size = size;
+    this.#found = found;
+  }
+
+  get source(): string {
+    return this.#found.source;
+  }
+}
+
 /** A site has a handful of linked directories; this many is a few seconds' work. */
 const MAX_LINKED = 10_000;
 
 class Walk {
   readonly root: string;
-  readonly files: SiteFile[] = [];
+  readonly files: NamedFile[] = [];
   readonly problems: string[] = [];
   readonly empty: string[] = [];
 
@@ -117,32 +157,23 @@ class Walk {
     // In the order of the image already, or nearly: sorting names within a directory costs little, whole paths a lot.
     entries.sort((a, b) => compareBytewise(orderOf(a), orderOf(b)));
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
+    const isInPlace = `${directory}/` === `${this.root}/${prefix}`;
     for (const entry of entries) {
       const name = prefix + entry.name;
       const source = `${directory}/${entry.name}`;
       if (entry.name.includes("\ufffd") && !namedExactly(directory, entry.name)) {
         this.problems.push(`${JSON.stringify(name)}: the name is not UTF-8, no link on a page can name it`);
-      } else if (entry.isFile()) this.file(name, source, directory);
+      } else if (entry.isFile()) this.file(name, new FoundFile(name, directory, isInPlace));
       else if (entry.isDirectory()) this.directory(source, `${name}/`, [...parents, source]);
       else if (entry.isSymbolicLink()) this.link(name, source, parents);
       else this.problems.push(`${name}: a ${kindOf(entry)}, which no volume can hold`);
     }
   }
 
-  /** `directory` where the file has there the name that it has in the volume. */
-  file(name: string, source: string, directory?: string): void {
+  file(name: string, found: NamedFile): void {
     const problem = pathProblem(name);
     if (problem) this.problems.push(problem);
-    let stat: Stats | undefined;
-    try {
-      stat = statSync(source, { throwIfNoEntry: false });
-    } catch (error) {
-      this.problems.push(`${name}: cannot be read (${reasonOf(error)})`);
-      return;
-    }
-    if (!stat?.isFile()) this.problems.push(`${name}: vanished while the site was read`);
-    else if (directory !== undefined) this.files.push(new FoundFile(name, stat.size, directory));
-    else this.files.push({ path: name, size: stat.size, source });
+    this.files.push(found);
   }
 
   link(name: string, source: string, parents: readonly string[]): void {
@@ -160,7 +191,7 @@ class Walk {
       return;
     }
     const stat = statSync(target);
-    if (stat.isFile()) this.file(name, target);
+    if (stat.isFile()) this.file(name, { path: name, source: target, isInPlace: false });
     else if (!stat.isDirectory()) this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
     else if (parents.some((parent) => isInside(target, parent))) {
       this.problems.push(`${name}: a symbolic link that loops (to a directory above itself)`);

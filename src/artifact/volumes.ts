@@ -19,14 +19,14 @@ export interface VolumeSpec {
 export async function makeVolume(
   spec: VolumeSpec,
   directory: string,
-  onProgress?: (written: number, total: number) => void,
+  onProgress?: (written: number, total: number | undefined) => void,
 ): Promise<VolumeArtifact> {
   const format = formatNamed(spec.format);
   const site = readSite(spec.from);
   const file = path.join(directory, `${spec.name}.img`);
   const image = await makeImage({
     format,
-    files: site.files,
+    site,
     out: file,
     ...(spec.size === undefined ? {} : { layout: { size: spec.size } }),
     ...(onProgress ? { onProgress } : {}),

@@ -18,6 +18,7 @@ import { changed, Hand } from "./hand.ts";
 import { Planner } from "./planner.ts";
 import type { SiteFile } from "./read-tree.ts";
 import { newRingMemory, Ring, RING_SHAPE, type RingShape } from "./ring.ts";
+import { Signals } from "./signals.ts";
 
 export interface BuiltImage extends WrittenImage {
   /** The files in image order with their git blob ids. */
@@ -61,7 +62,8 @@ interface Job extends WriteImageOptions {
 async function writeWith(threads: number, { layout, files, out, ...options }: Job): Promise<BuiltImage> {
   const memory = newRingMemory(options.shape ?? (threads > 1 ? RING_SHAPE : { ...RING_SHAPE, slots: 1 }));
   using output = new OutputFile(out, options.mode);
-  await using crew = new Crew(memory, output.fd, threads - 1);
+  await using crew = new Crew(memory.signals);
+  for (let i = 1; i < threads; i++) crew.hire({ kind: "planned", memory, readsLarge: i === 1, output: output.fd });
   using sequencer = new Sequencer(layout, files, { memory, output, crew });
   let told = 0;
   while (sequencer.work(TURN)) {
@@ -115,6 +117,7 @@ interface Parts {
 class Sequencer implements Disposable {
   readonly ids: string[] = [];
   readonly #ring: Ring;
+  readonly #signals: Signals;
   readonly #hand: Hand;
   readonly #planner: Planner;
   readonly #output: OutputFile;
@@ -128,6 +131,7 @@ class Sequencer implements Disposable {
 
   constructor(layout: ImageLayout, files: FileTree<SiteFile>, { memory, output, crew }: Parts) {
     this.#ring = new Ring(memory);
+    this.#signals = new Signals(memory.signals);
     this.#hand = new Hand(this.#ring, output.fd, { readsLarge: crew.size === 0 });
     this.#planner = new Planner(layout, files);
     this.#output = output;
@@ -143,10 +147,10 @@ class Sequencer implements Disposable {
   work(bytes: number): boolean {
     const end = this.#position + bytes;
     while (this.#position < end) {
-      const mark = this.#ring.doneMark();
+      const mark = this.#signals.doneMark();
       if (this.#release() || this.#plan() || this.#hashNext() || this.#hand.write() || this.#hand.fill()) continue;
       if (this.#planner.finished && this.#done === this.#planned) return false;
-      if (!this.#ring.waitForDone(mark, PATIENCE)) break;
+      if (!this.#signals.waitForDone(mark, PATIENCE)) break;
     }
     this.#crew.check();
     return true;
@@ -165,7 +169,7 @@ class Sequencer implements Disposable {
     if (this.#planner.finished || this.#planned - this.#done === this.#ring.slots.length) return false;
     this.#planner.plan(slot);
     this.#planned++;
-    this.#ring.tellWorkers();
+    this.#signals.tellWorkers();
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** check: kernel-embedded-site. The site is in the volume only, not in the kernel as well. Pure. */
 import type { ByteSource } from "../util/bytes.ts";
 import { type EmbeddedReport, findEmbedded } from "../kernel/embedded.ts";
-import { count, formatSize } from "../util/size.ts";
+import { count, formatSize, thousands } from "../util/size.ts";
 import type { Check, CheckSubject, Remark } from "./check.ts";
 import { type Contents, kernelsOf, openContents } from "./contents.ts";
 
@@ -31,7 +31,7 @@ function describe(path: string, report: EmbeddedReport): Remark {
   const { embedded, total, lookedFor, notLookedFor, partial, kernelBytes } = report;
   const copies = embedded.reduce((most, file) => Math.max(most, file.copies), 1);
   const facts = [
-    `${total.files.toLocaleString("en-US")} of ${count(lookedFor.files, "file")} of the site (${formatSize(total.bytes)} of ${formatSize(lookedFor.bytes)}) ${total.files === 1 ? "is" : "are"} in ${path} as well`,
+    `${thousands(total.files)} of ${count(lookedFor.files, "file")} of the site (${formatSize(total.bytes)} of ${formatSize(lookedFor.bytes)}) ${total.files === 1 ? "is" : "are"} in ${path} as well`,
     copies > 1 ? `up to ${copies} times` : "",
     partial.files > 0 ? `parts of ${count(partial.files, "other file")}` : "",
     notLookedFor.files > 0 ? `${count(notLookedFor.files, "file")} too small to recognise` : "",

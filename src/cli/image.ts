@@ -9,7 +9,7 @@ import { DEFAULT_SYMBOL, OBJECT_ARCHES } from "../image/elf-object.ts";
 import type { LayoutOptions } from "../image/format.ts";
 import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
 import { ImageWriter } from "../util/image-writer.ts";
-import { count, formatSize, parseSize } from "../util/size.ts";
+import { count, doneOf, formatSize, parseSize } from "../util/size.ts";
 import type { Arguments, Command } from "./command.ts";
 import { findEntry, openImage } from "./open-image.ts";
 
@@ -51,18 +51,18 @@ ${FORMATS_HELP}`,
     const site = readSite(path.resolve(io.directory, args.text("from") as string));
     const image = await makeImage({
       format,
-      files: site.files,
+      site,
       out,
       layout: options,
       ...(args.flag("secret") ? { mode: 0o600 } : {}),
-      onProgress: (done, total) => io.log.progress(`${formatSize(done)} of ${formatSize(total)}`),
+      onProgress: (done, total) => io.log.progress(doneOf(done, total)),
     });
     const document = {
       format: format.name,
       size: image.size,
       sha256: image.sha256,
       files: site.files.length,
-      bytes: site.bytes,
+      bytes: image.index.reduce((sum, { size }) => sum + size, 0),
     };
     io.answer(
       document,

@@ -4,9 +4,13 @@
  */
 import { compareBytewise } from "../util/bytes.ts";
 
-/** One regular file. `path` is relative, separated by `/`; `size` is in bytes, exact up to 2^53 - 1. */
-export interface FileEntry {
+/** The name of a file: relative, separated by `/`. */
+export interface FileName {
   readonly path: string;
+}
+
+/** One regular file. `size` is in bytes, exact up to 2^53 - 1. */
+export interface FileEntry extends FileName {
   readonly size: number;
 }
 
@@ -91,6 +95,6 @@ function includesPath(tree: FileTree, path: string): boolean {
 }
 
 /** The entries in image order. */
-export function sortTree<E extends FileEntry>(entries: readonly E[]): FileTree<E> {
+export function sortTree<E extends FileName>(entries: readonly E[]): readonly E[] {
   return entries.toSorted((a, b) => compareBytewise(a.path, b.path));
 }

@@ -1,6 +1,6 @@
 /** The job summary and the comment on a pull request, in Markdown. Pure. */
 import { isDataVolume } from "../manifest/schema.ts";
-import { count, formatDuration, formatSize } from "../util/size.ts";
+import { count, formatDuration, formatSize, thousands } from "../util/size.ts";
 import { renderBootTable } from "./boot.ts";
 import { renderChart } from "./chart.ts";
 import { type Comparison, kernelKey, totals } from "./comparison.ts";
@@ -131,12 +131,12 @@ function fileChanges(comparison: Comparison | undefined): string {
       const title = `Files of <code>${plain(volume)}</code>`;
       if (all === 0) return `${title}: the same as deployed.`;
       const counts = [
-        ...(added > 0 ? [`${added.toLocaleString("en-US")} added`] : []),
-        ...(changed > 0 ? [`${changed.toLocaleString("en-US")} changed`] : []),
-        ...(removed > 0 ? [`${removed.toLocaleString("en-US")} removed`] : []),
+        ...(added > 0 ? [`${thousands(added)} added`] : []),
+        ...(changed > 0 ? [`${thousands(changed)} changed`] : []),
+        ...(removed > 0 ? [`${thousands(removed)} removed`] : []),
       ].join(", ");
       const names = examples.map((path) => `${SIGNS[path.charAt(0)] ?? ""} ${code(path.slice(1))}`);
-      if (all > examples.length) names.push(`… and ${(all - examples.length).toLocaleString("en-US")} more`);
+      if (all > examples.length) names.push(`… and ${thousands(all - examples.length)} more`);
       return `<details><summary>${title}: ${counts}</summary>\n\n${names.map((name) => `- ${name}`).join("\n")}\n\n</details>`;
     })
     .join("\n\n");

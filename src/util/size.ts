@@ -33,6 +33,10 @@ export function formatSize(bytes: number): string {
   return `${value.toFixed(0)} TB`;
 }
 
+/** "12.0 MB of 67.2 MB", or only what is done where nobody knows how much there is. */
+export const doneOf = (done: number, total: number | undefined) =>
+  total === undefined ? formatSize(done) : `${formatSize(done)} of ${formatSize(total)}`;
+
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Milliseconds in "30s", "5m", "12h", "250ms"; undefined when it is none of those. */
@@ -51,7 +55,10 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** "12,345" for a whole number. What the language has for it takes 12 ms the first time. */
+export const thousands = (n: number) => String(n).replace(/\B(?=(?:\d{3})+$)/g, ",");
+
 /** "1 file", "3 files", "12,345 files". */
 export function count(n: number, noun: string, plural = `${noun}s`): string {
-  return `${n.toLocaleString("en-US")} ${n === 1 ? noun : plural}`;
+  return `${thousands(n)} ${n === 1 ? noun : plural}`;
 }

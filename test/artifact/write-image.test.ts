@@ -2,14 +2,19 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { appendFileSync, readFileSync, statSync } from "node:fs";
-import { cp, mkdir, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFileSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { cp, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { fc } from "../support/fuzz.ts";
-import { readSite } from "../../src/artifact/read-tree.ts";
+import { readSite, sizesOf } from "../../src/artifact/read-tree.ts";
+import { makeImage } from "../../src/artifact/make-image.ts";
 import type { RingShape } from "../../src/artifact/ring.ts";
 import { writeImage, type WriteImageOptions } from "../../src/artifact/write-image.ts";
+import type { SerialShape } from "../../src/artifact/serial-slot.ts";
+import { writeSerial } from "../../src/artifact/write-serial.ts";
+import { DeployError } from "../../src/errors.ts";
+import { formatNamed } from "../../src/image/formats.ts";
 import { tar } from "../../src/image/tar.ts";
 import { CLI } from "../support/project.ts";
 import { output, run } from "../support/process.ts";
@@ -36,11 +41,128 @@ async function mixedSite(directory: string): Promise<void> {
 }
 
 async function image(directory: string, out: string, options: WriteImageOptions = {}) {
-  const site = readSite(directory);
-  return writeImage(tar.layout(site.files), site.files, out, options);
+  const files = sizesOf(readSite(directory).files);
+  return writeImage(tar.layout(files), files, out, options);
 }
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** As SHAPES, for the writer that learns sizes as it goes. */
+const SERIAL_SHAPES: readonly SerialShape[] = [
+  { slots: 3, slotBytes: 2048, slotFiles: 1 },
+  { slots: 3, slotBytes: 4096, slotFiles: 3 },
+  { slots: 4, slotBytes: 8192, slotFiles: 2 },
+  { slots: 5, slotBytes: 70_144, slotFiles: 100 },
+];
+
+describe("writeSerial", () => {
+  const write = (directory: string, out: string, threads: number, shape: SerialShape) =>
+    writeSerial({ ...readSite(directory), frames: "tar", out, threads, shape });
+
+  test("gives the bytes and ids that are given where sizes are known ahead", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    await writeTree(site, { [`${"long/".repeat(50)}name`]: "x".repeat(3000), [`${"n".repeat(200)}`]: "" });
+    await symlink("12", path.join(site, "linked"));
+    await symlink("../13/of-70000.bin", path.join(site, "again", "a link"));
+    const expected = await image(site, out, { threads: 1 });
+    const bytes = await readFile(out);
+    for (const threads of [1, 2, 3]) {
+      for (const shape of SERIAL_SHAPES) {
+        assert.deepEqual(await write(site, out, threads, shape), expected, JSON.stringify({ threads, shape }));
+        assert.ok(bytes.equals(await readFile(out)), JSON.stringify({ threads, shape }));
+      }
+    }
+  });
+
+  test("does so for any sizes", async () => {
+    const sizes = fc.array(fc.oneof(fc.nat(3000), fc.nat(30_000), fc.constantFrom(...SIZES)), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await fc.assert(
+      fc.asyncProperty(sizes, fc.constantFrom(...SERIAL_SHAPES), fc.constantFrom(1, 2), async (all, shape, threads) => {
+        await rm(site, { recursive: true, force: true });
+        await writeTree(
+          site,
+          Object.fromEntries(all.map((size, i) => [`${i % 3}/${i}`, `${i}`.repeat(size).slice(0, size)])),
+        );
+        const expected = await image(site, out, { threads: 1 });
+        assert.deepEqual(await write(site, out, threads, shape), expected);
+        assert.equal(sha256(await readFile(out)), expected.sha256);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("tells the first failure in the image, with several threads or one, and leaves nothing", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await mixedSite(site);
+    const found = readSite(site);
+    await rm(path.join(site, "05/of-999.bin"));
+    await rm(path.join(site, "again/3-ü.bin"));
+    for (const threads of [1, 2]) {
+      for (const shape of SERIAL_SHAPES) {
+        await assert.rejects(writeSerial({ ...found, frames: "tar", out, threads, shape }), {
+          code: "IO_FAILED",
+          message: /05\/of-999\.bin/,
+        });
+      }
+    }
+    assert.deepEqual((await readdir(directory.path)).sort(), ["site"]);
+  });
+
+  test("leaves it to whoever knows all sizes to name every file that is too large", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await writeTree(site, { a: "a" });
+    for (const name of ["b", "c"]) await sparseFile(path.join(site, name), 8 * 1024 ** 3);
+    const made = makeImage({ format: formatNamed("tar"), site: readSite(site), out });
+    await assert.rejects(made, (error: unknown) => {
+      assert.ok(error instanceof DeployError && error.code === "SITE_UNREPRESENTABLE");
+      assert.deepEqual(
+        error.problems.map((problem) => problem.slice(0, 2)),
+        ["b:", "c:"],
+      );
+      return true;
+    });
+    assert.deepEqual(await readdir(directory.path), ["site"]);
+  });
+
+  test("refuses a file that grows or shrinks while it is read", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    await writeTree(site, { "a.bin": "a".repeat(40_000_000) });
+    const file = path.join(site, "a.bin");
+    for (const [change, message] of [
+      [() => appendFileSync(file, "x"), /is longer than 40000000 bytes/],
+      [() => truncateSync(file, 30_000_000), /ends after \d+ of 4000000\d bytes/],
+    ] as const) {
+      let turns = 0;
+      const job = {
+        ...readSite(site),
+        frames: "tar",
+        out,
+        threads: 1,
+        shape: SERIAL_SHAPES[1] as SerialShape,
+      } as const;
+      // The first turn ends after 16 MiB.
+      setImmediate(() =>
+        setImmediate(() => {
+          turns++;
+          change();
+        }),
+      );
+      await assert.rejects(writeSerial(job), { code: "FILE_CHANGED", message });
+      assert.equal(turns, 1);
+    }
+    assert.deepEqual(await readdir(directory.path), ["site"]);
+  });
+});
 
 describe("writeImage", () => {
   test("gives the same bytes and ids with any number of threads and any shape of the ring", async () => {
@@ -97,7 +219,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const { files } = readSite(site);
+    const files = sizesOf(readSite(site).files);
     const layout = tar.layout(files);
     await rm(path.join(site, "05/of-999.bin"));
     await rm(path.join(site, "again/3-ü.bin"));
@@ -123,7 +245,7 @@ describe("writeImage", () => {
         await using directory = await tempDir("image");
         const [site, out] = [directory.join("site"), directory.join("image")];
         await mixedSite(site);
-        const { files } = readSite(site);
+        const files = sizesOf(readSite(site).files);
         const file = path.join(site, `${String(SIZES.indexOf(size)).padStart(2, "0")}/of-${size}.bin`);
         await change(file);
         for (const threads of [1, 2]) {
@@ -142,7 +264,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const { files } = readSite(site);
+    const files = sizesOf(readSite(site).files);
     await writeFile(out, "the image before");
     await truncate(path.join(site, "10/of-4097.bin"), 1);
     await assert.rejects(writeImage(tar.layout(files), files, out), { code: "FILE_CHANGED" });
@@ -153,7 +275,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const { files } = readSite(site);
+    const files = sizesOf(readSite(site).files);
     const layout = tar.layout(files);
     await assert.rejects(writeImage({ ...layout, size: layout.size + 1 }, files, out), /add up to/);
     assert.deepEqual(await readdir(directory.path), ["site"]);

@@ -19,7 +19,7 @@ export function lacks(program: string, debian: string): string | false {
 
 /** An image of a directory, as `image create` makes it. */
 export async function imageOf(directory: string, format: string, out: string, layout: LayoutOptions = {}) {
-  return makeImage({ format: formatNamed(format), files: readSite(directory).files, out, layout });
+  return makeImage({ format: formatNamed(format), site: readSite(directory), out, layout });
 }
 
 /** An environment in which tools read names as UTF-8 and mtools asks nothing. */

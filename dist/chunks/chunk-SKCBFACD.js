@@ -1,1 +1,0 @@
-import i from"node:crypto";var s=i.hash,a=32;function u(r){return i.createHash("sha1").update(`blob ${r}\0`)}function l(r,n,t){if(!s)return u(t).update(r.subarray(n,n+t)).digest("hex");let o=`blob ${t}\0`,e=n-o.length,h=r.toString("latin1",e,n);r.write(o,e,"latin1");let b=s("sha1",r.subarray(e,n+t),"hex");return r.write(h,e,"latin1"),b}export{a,u as b,l as c};

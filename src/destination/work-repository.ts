@@ -80,8 +80,11 @@ export interface RefUpdate {
 
 export type PushResult = { readonly kind: "pushed"; readonly sent: string | undefined } | { readonly kind: "raced" };
 
-/** Files above this are stored without a delta search against their neighbours, so that memory stays bounded. */
-const BIG_FILE = "8m";
+/**
+ * Files above this are stored without a delta search against their neighbours, so that memory stays bounded. Parts of images are
+ * above it: among parts of one image there is nothing to be found, and looking for it takes longer than all the rest.
+ */
+const BIG_FILE = "3m";
 const IDENTITY = "unikernel-deploy <unikernel-deploy@deploy.invalid>";
 const ORIGIN = "origin";
 

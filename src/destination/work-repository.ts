@@ -109,6 +109,11 @@ async function configure(git: Git, url: string): Promise<void> {
     // Two cores at a forge's runner; window memory keeps the largest delta search bounded.
     "pack.windowMemory": "100m",
     "core.deltaBaseCacheLimit": "32m",
+    // What is packed once is pushed as it is; loose, each file would be packed three times, and large ones are few.
+    "fastimport.unpackLimit": "1",
+    // Of a pack of gigabytes this much is mapped at once.
+    "core.packedGitWindowSize": "16m",
+    "core.packedGitLimit": "64m",
   };
   for (const [key, value] of Object.entries(settings)) await git.run(["config", key, value]);
 }

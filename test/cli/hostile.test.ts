@@ -105,6 +105,8 @@ function longPath(length: number): string {
 }
 
 const build = rows(BUILD);
+/** A format that must know how large files are before it reads them; a tar takes them as it finds them. */
+const FAT = ["--format", "fat32"];
 const SITES: readonly Row[] = [
   build("the directory is missing", ({ site }) => rmSync(site, { recursive: true }), {
     ...refusedSite,
@@ -309,15 +311,24 @@ const SITES: readonly Row[] = [
     },
     { ...refusedSite, says: ["style/: cannot be read"] },
   ),
-  build("files shrink while they are read", () => virtualSite("/sys/class/net/lo/statistics"), {
+  build("files shrink while a FAT volume is made", () => virtualSite("/sys/class/net/lo/statistics", FAT), {
     code: 3,
     error: "FILE_CHANGED",
     says: ["/statistics/", /it ends after \d+ of 4096 bytes/],
   }),
-  build("files grow while they are read", () => virtualSite("/proc/sys/net/ipv4/neigh/lo"), {
+  build("files grow while a FAT volume is made", () => virtualSite("/proc/sys/net/ipv4/neigh/lo", FAT), {
     code: 3,
     error: "FILE_CHANGED",
     says: ["/neigh/lo/", "it is longer than 0 bytes"],
+  }),
+  build(
+    "files of a tar are shorter than the system says",
+    () => virtualSite("/sys/class/net/lo/statistics"),
+    inVolume("rx_bytes"),
+  ),
+  build("files of a tar are longer than the system says", () => virtualSite("/proc/sys/net/ipv4/neigh/lo"), {
+    ...builds,
+    also: ({ manifest }) => assert.ok(manifest.volumes[0].bytes > 0),
   }),
   build(
     "a file of 8 GiB",
@@ -389,9 +400,9 @@ const SITES: readonly Row[] = [
 ];
 
 /** A directory of the kernel's, whose files do not have the size they say; a build that reads it. */
-function virtualSite(directory: string): Prepared {
+function virtualSite(directory: string, more: readonly string[] = []): Prepared {
   if (!existsSync(directory)) return { skip: `there is no ${directory} here` };
-  return { args: BUILD.map((arg) => (arg === "_site" ? directory : arg)) };
+  return { args: [...BUILD.map((arg) => (arg === "_site" ? directory : arg)), ...more] };
 }
 
 /** A new commit with a new release of it, then `args`. */

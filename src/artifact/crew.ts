@@ -1,4 +1,5 @@
 /** The worker threads of an image. */
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { WorkerTask } from "./image-worker.ts";
 import { Signals } from "./signals.ts";
@@ -6,25 +7,57 @@ import { Signals } from "./signals.ts";
 /** As built, the worker stands beside the chunk with this code; as source, beside this file. */
 const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
 
+/** Nothing is kept for long in a worker; a small nursery keeps its memory small. */
+const newWorker = () => new Worker(WORKER, { resourceLimits: { maxYoungGenerationSizeMb: 2 } });
+
+/** Threads that work on an image where nobody says how many: more than two wait for each other. */
+export const USUAL_THREADS = Math.min(2, availableParallelism());
+
+/** A worker that is there before its task: it starts (in some 40 ms) while the names of a large site are read. */
+export class StandBy implements AsyncDisposable {
+  #worker: Worker | undefined;
+
+  /** Starts the worker, where one is of use and none was started. */
+  call(): void {
+    if (USUAL_THREADS === 1 || this.#worker) return;
+    this.#worker = newWorker();
+    // Without it a worker is started when there is work; what is wrong shows then.
+    this.#worker.on("error", () => (this.#worker = undefined));
+  }
+
+  /** Hands the worker over, if there is one. */
+  take(): Worker | undefined {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    return worker;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker?.terminate();
+  }
+}
+
 /** A worker could not start, or ended as it never should: the image has to be made without. */
 export class CrewLost extends Error {}
 
 export class Crew implements AsyncDisposable {
   readonly #signals: Signals;
+  readonly #standBy: StandBy | undefined;
   readonly #workers: Worker[] = [];
   #lost: unknown;
 
-  constructor(signals: SharedArrayBuffer) {
+  constructor(signals: SharedArrayBuffer, standBy?: StandBy) {
     this.#signals = new Signals(signals);
+    this.#standBy = standBy;
   }
 
   hire(task: WorkerTask): void {
-    // Nothing is kept for long in a worker; a small nursery keeps its memory small.
-    const worker = new Worker(WORKER, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
+    const worker = this.#standBy?.take() ?? newWorker();
     worker.on("error", (error) => {
       this.#lost = error;
       this.#signals.tellSequencer();
     });
+    worker.postMessage(task);
     this.#workers.push(worker);
   }
 

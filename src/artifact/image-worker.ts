@@ -1,11 +1,11 @@
 /** A worker thread of the image: fills slots while there are any to fill, and writes slots otherwise. */
-import { workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { Hand } from "./hand.ts";
 import { Ring, type RingMemory } from "./ring.ts";
 import { SerialHand, type SerialTask } from "./serial-hand.ts";
 import { Signals } from "./signals.ts";
 
-/** What a worker is started with, for an image whose every offset is planned ahead. */
+/** What a worker is to do, for an image whose every offset is planned ahead. */
 export interface PlannedTask {
   readonly kind: "planned";
   readonly memory: RingMemory;
@@ -17,11 +17,12 @@ export interface PlannedTask {
 
 export type WorkerTask = PlannedTask | SerialTask;
 
-const task = workerData as WorkerTask;
-const signals = new Signals(task.memory.signals);
-using hand = task.kind === "planned" ? new Hand(new Ring(task.memory), task.output, task) : new SerialHand(task);
-while (!signals.stopped) {
-  const mark = signals.workMark();
-  if (hand.fill() || hand.write()) signals.tellSequencer();
-  else signals.waitForWork(mark, 1000);
-}
+parentPort?.once("message", (task: WorkerTask) => {
+  const signals = new Signals(task.memory.signals);
+  using hand = task.kind === "planned" ? new Hand(new Ring(task.memory), task.output, task) : new SerialHand(task);
+  while (!signals.stopped) {
+    const mark = signals.workMark();
+    if (hand.fill() || hand.write()) signals.tellSequencer();
+    else signals.waitForWork(mark, 1000);
+  }
+});

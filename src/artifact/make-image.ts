@@ -2,7 +2,8 @@
 import { DeployError } from "../errors.ts";
 import type { ImageFormat, LaidOutFormat, LayoutOptions } from "../image/format.ts";
 import { framesOf, hasFrames } from "../image/frames.ts";
-import { type Site, sizesOf } from "./read-tree.ts";
+import { StandBy } from "./crew.ts";
+import { readSite, type Site, sizesOf } from "./read-tree.ts";
 import { writeDocteur } from "./write-docteur.ts";
 import { type BuiltImage, writeImage } from "./write-image.ts";
 import { writeSerial } from "./write-serial.ts";
@@ -10,7 +11,8 @@ import { writeSerial } from "./write-serial.ts";
 /** What to make. */
 export interface ImageSpec {
   readonly format: ImageFormat;
-  readonly site: Pick<Site, "root" | "files">;
+  /** The directory with the files. */
+  readonly from: string;
   readonly out: string;
   readonly layout?: LayoutOptions;
   /** Mode of the file; 0644 if absent. */
@@ -22,11 +24,27 @@ export interface ImageSpec {
   readonly onProgress?: (done: number, total: number | undefined) => void;
 }
 
+export interface MadeImage extends BuiltImage {
+  /** Directories that are not in it, as there is no file below them. */
+  readonly emptyDirectories: readonly string[];
+}
+
 /**
- * Writes the image, whole or not at all. Throws SITE_UNREPRESENTABLE before anything is written, FILE_CHANGED when a
- * file is not as long as it was, IO_FAILED.
+ * Writes the image, whole or not at all. Throws SITE_UNREADABLE and SITE_UNREPRESENTABLE before anything is written,
+ * FILE_CHANGED when a file is not as long as it was, IO_FAILED.
  */
-export async function makeImage(spec: ImageSpec): Promise<BuiltImage> {
+export async function makeImage(spec: ImageSpec): Promise<MadeImage> {
+  await using standBy = new StandBy();
+  const site = readSite(spec.from, () => standBy.call());
+  return { ...(await imageOf({ ...spec, site, standBy })), emptyDirectories: site.emptyDirectories };
+}
+
+interface ImageJob extends ImageSpec {
+  readonly site: Site;
+  readonly standBy: StandBy;
+}
+
+async function imageOf(spec: ImageJob): Promise<BuiltImage> {
   const { format, site, out, onProgress } = spec;
   const mode = spec.mode === undefined ? {} : { mode: spec.mode };
   if (format.kind === "packed") {
@@ -39,8 +57,8 @@ export async function makeImage(spec: ImageSpec): Promise<BuiltImage> {
 }
 
 /** Undefined where the sizes have to be known: by the format, or to name every file that it cannot carry. */
-async function withoutSizes(spec: ImageSpec): Promise<BuiltImage | undefined> {
-  const { site, layout, out, mode, onProgress } = spec;
+async function withoutSizes(spec: ImageJob): Promise<BuiltImage | undefined> {
+  const { site, standBy, layout, out, mode, onProgress } = spec;
   const { name } = spec.format;
   if (!hasFrames(name) || layout?.size !== undefined) return undefined;
   const { takes } = framesOf(name);
@@ -50,6 +68,7 @@ async function withoutSizes(spec: ImageSpec): Promise<BuiltImage | undefined> {
       ...site,
       frames: name,
       out,
+      standBy,
       ...(mode === undefined ? {} : { mode }),
       onProgress: (done) => onProgress?.(done, undefined),
     });
@@ -60,12 +79,13 @@ async function withoutSizes(spec: ImageSpec): Promise<BuiltImage | undefined> {
 }
 
 async function withSizes(
-  { site, layout: options, out, mode, onProgress }: ImageSpec,
+  { site, standBy, layout: options, out, mode, onProgress }: ImageJob,
   format: LaidOutFormat,
 ): Promise<BuiltImage> {
   const files = sizesOf(site.files);
   const layout = format.layout(files, options);
   return writeImage(layout, files, out, {
+    standBy,
     ...(mode === undefined ? {} : { mode }),
     onProgress: (done) => onProgress?.(done, layout.size),
   });

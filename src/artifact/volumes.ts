@@ -3,7 +3,6 @@ import path from "node:path";
 import { formatNamed } from "../image/formats.ts";
 import type { VolumeArtifact } from "./artifact.ts";
 import { makeImage } from "./make-image.ts";
-import { readSite } from "./read-tree.ts";
 
 /** What to make a data volume from. */
 export interface VolumeSpec {
@@ -22,15 +21,14 @@ export async function makeVolume(
   onProgress?: (written: number, total: number | undefined) => void,
 ): Promise<VolumeArtifact> {
   const format = formatNamed(spec.format);
-  const site = readSite(spec.from);
   const file = path.join(directory, `${spec.name}.img`);
   const image = await makeImage({
     format,
-    site,
+    from: spec.from,
     out: file,
     ...(spec.size === undefined ? {} : { layout: { size: spec.size } }),
     ...(onProgress ? { onProgress } : {}),
   });
   const { name } = spec;
-  return { name, file, format, ...image, emptyDirectories: site.emptyDirectories, isExact: format.rebuilds };
+  return { name, file, format, ...image, isExact: format.rebuilds };
 }

@@ -5,14 +5,13 @@
  */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import type { ImageLayout } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import type { FileTree } from "../image/tree.ts";
 import type { WrittenImage } from "../util/image-writer.ts";
 import { ioError } from "../util/files.ts";
 import { OutputFile } from "../util/output-file.ts";
-import { Crew, CrewLost } from "./crew.ts";
+import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
 import { changed, Hand } from "./hand.ts";
 import { Planner } from "./planner.ts";
@@ -30,6 +29,8 @@ export interface WriteImageOptions {
   readonly onProgress?: (written: number) => void;
   /** Threads that work on the image, this one included; as many as pay if absent. */
   readonly threads?: number;
+  /** Where a worker may be waiting already. */
+  readonly standBy?: StandBy;
   readonly shape?: RingShape;
 }
 
@@ -62,7 +63,7 @@ interface Job extends WriteImageOptions {
 async function writeWith(threads: number, { layout, files, out, ...options }: Job): Promise<BuiltImage> {
   const memory = newRingMemory(options.shape ?? (threads > 1 ? RING_SHAPE : { ...RING_SHAPE, slots: 1 }));
   using output = new OutputFile(out, options.mode);
-  await using crew = new Crew(memory.signals);
+  await using crew = new Crew(memory.signals, options.standBy);
   for (let i = 1; i < threads; i++) crew.hire({ kind: "planned", memory, readsLarge: i === 1, output: output.fd });
   using sequencer = new Sequencer(layout, files, { memory, output, crew });
   let told = 0;
@@ -104,7 +105,7 @@ const FILE_COST = 8 * 1024;
 const WORKER_PAYS = 64 * 1024 * 1024;
 
 function threadsFor(layout: ImageLayout, files: FileTree): number {
-  return availableParallelism() > 1 && layout.size + files.length * FILE_COST > WORKER_PAYS ? 2 : 1;
+  return layout.size + files.length * FILE_COST > WORKER_PAYS ? USUAL_THREADS : 1;
 }
 
 interface Parts {

@@ -3,13 +3,12 @@
  * reading begins at once. As write-image.ts otherwise; it makes the same bytes of the same files.
  */
 import { createHash } from "node:crypto";
-import { availableParallelism } from "node:os";
 import { type FrameName, framesOf } from "../image/frames.ts";
 import type { IndexEntry } from "../image/index-file.ts";
 import { OutputFile } from "../util/output-file.ts";
-import { Crew, CrewLost } from "./crew.ts";
+import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
-import type { NamedFile } from "./read-tree.ts";
+import { MANY_FILES, type NamedFile } from "./read-tree.ts";
 import { newSerialMemory, SEPARATOR, SerialHand, type SerialTask } from "./serial-hand.ts";
 import type { Part, SerialShape, SerialSlot } from "./serial-slot.ts";
 import { Signals } from "./signals.ts";
@@ -26,6 +25,8 @@ export interface SerialJob {
   readonly onProgress?: (written: number) => void;
   /** Threads that work on the image, this one included; as many as pay if absent. */
   readonly threads?: number;
+  /** Where a worker may be waiting already. */
+  readonly standBy?: StandBy;
   readonly shape?: SerialShape;
 }
 
@@ -40,7 +41,7 @@ const SHAPE: SerialShape = { slots: 8, slotBytes: 1024 * 1024, slotFiles: 128 };
  * one that changes while it is read, IO_FAILED; of several failures the one that comes first in the image.
  */
 export async function writeSerial(job: SerialJob): Promise<BuiltImage> {
-  const threads = job.threads ?? Math.min(2, availableParallelism());
+  const threads = job.threads ?? USUAL_THREADS;
   try {
     return await writeWith(threads, job);
   } catch (error) {
@@ -53,13 +54,13 @@ export async function writeSerial(job: SerialJob): Promise<BuiltImage> {
 async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
   const memory = newSerialMemory(job.shape ?? SHAPE);
   using output = new OutputFile(job.out, job.mode);
-  await using crew = new Crew(memory.signals);
+  await using crew = new Crew(memory.signals, job.standBy);
   const task: SerialTask = { kind: "serial", memory, frames: job.frames, root: job.root, output: output.fd, me: 0 };
   using sequencer = new SerialSequencer(job, task, output);
   const hire = () => {
     for (let me = crew.size + 1; me < threads; me++) crew.hire({ ...task, me });
   };
-  if (job.threads !== undefined || job.files.length > MANY_FILES) hire();
+  if (job.threads !== undefined || job.files.length >= MANY_FILES) hire();
   let told = 0;
   while (sequencer.work(TURN)) {
     crew.check();
@@ -76,8 +77,7 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
 const TURN = 16 * 1024 * 1024;
 const TELL = 64 * 1024 * 1024;
-/** A worker costs some 30 ms to start: it has to be sure that there is more to do than that, or likely. */
-const MANY_FILES = 4000;
+/** A worker costs some 30 ms to start: where files are few, it has to be sure that there is more to do than that. */
 const MUCH = 32 * 1024 * 1024;
 /** Milliseconds to wait for a worker before the rest of the process gets its turn. */
 const PATIENCE = 20;

@@ -3,7 +3,6 @@ import { mkdirSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { makeImage } from "../artifact/make-image.ts";
 import { readEntry } from "../artifact/read-entry.ts";
-import { readSite } from "../artifact/read-tree.ts";
 import { DeployError } from "../errors.ts";
 import { DEFAULT_SYMBOL, OBJECT_ARCHES } from "../image/elf-object.ts";
 import type { LayoutOptions } from "../image/format.ts";
@@ -48,10 +47,9 @@ ${FORMATS_HELP}`,
     const out = path.resolve(io.directory, args.text("out") as string);
     if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
       throw new DeployError("USAGE", `--out: ${out} is a directory`, { hint: "name the image file" });
-    const site = readSite(path.resolve(io.directory, args.text("from") as string));
     const image = await makeImage({
       format,
-      site,
+      from: path.resolve(io.directory, args.text("from") as string),
       out,
       layout: options,
       ...(args.flag("secret") ? { mode: 0o600 } : {}),
@@ -61,12 +59,12 @@ ${FORMATS_HELP}`,
       format: format.name,
       size: image.size,
       sha256: image.sha256,
-      files: site.files.length,
+      files: image.index.length,
       bytes: image.index.reduce((sum, { size }) => sum + size, 0),
     };
     io.answer(
       document,
-      `${out}: ${format.name}, ${count(site.files.length, "file")}, ${formatSize(image.size)}\nsha256 ${image.sha256}`,
+      `${out}: ${format.name}, ${count(image.index.length, "file")}, ${formatSize(image.size)}\nsha256 ${image.sha256}`,
     );
     return 0;
   },

@@ -121,7 +121,7 @@ describe("writeSerial", () => {
     const [site, out] = [directory.join("site"), directory.join("image")];
     await writeTree(site, { a: "a" });
     for (const name of ["b", "c"]) await sparseFile(path.join(site, name), 8 * 1024 ** 3);
-    const made = makeImage({ format: formatNamed("tar"), site: readSite(site), out });
+    const made = makeImage({ format: formatNamed("tar"), from: site, out });
     await assert.rejects(made, (error: unknown) => {
       assert.ok(error instanceof DeployError && error.code === "SITE_UNREPRESENTABLE");
       assert.deepEqual(

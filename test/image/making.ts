@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { makeImage } from "../../src/artifact/make-image.ts";
 import { readEntry } from "../../src/artifact/read-entry.ts";
-import { readSite } from "../../src/artifact/read-tree.ts";
 import { DeployError } from "../../src/errors.ts";
 import type { LayoutOptions } from "../../src/image/format.ts";
 import { formatNamed } from "../../src/image/formats.ts";
@@ -19,7 +18,7 @@ export function lacks(program: string, debian: string): string | false {
 
 /** An image of a directory, as `image create` makes it. */
 export async function imageOf(directory: string, format: string, out: string, layout: LayoutOptions = {}) {
-  return makeImage({ format: formatNamed(format), site: readSite(directory), out, layout });
+  return makeImage({ format: formatNamed(format), from: directory, out, layout });
 }
 
 /** An environment in which tools read names as UTF-8 and mtools asks nothing. */

@@ -17,12 +17,15 @@ export interface PlannedTask {
 
 export type WorkerTask = PlannedTask | SerialTask;
 
+/** The sequencer has hashing to do besides; a worker has time for large files. */
+const EVERYTHING = { leavesLarge: false };
+
 parentPort?.once("message", (task: WorkerTask) => {
   const signals = new Signals(task.memory.signals);
   using hand = task.kind === "planned" ? new Hand(new Ring(task.memory), task.output, task) : new SerialHand(task);
   while (!signals.stopped) {
     const mark = signals.workMark();
-    if (hand.fill() || hand.write()) signals.tellSequencer();
+    if (hand.fill(EVERYTHING) || hand.write()) signals.tellSequencer();
     else signals.waitForWork(mark, 1000);
   }
 });

@@ -6,7 +6,7 @@ import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "no
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { type FileName, type FileTree, pathProblem, sortTree } from "../image/tree.ts";
-import { compareBytewise } from "../util/bytes.ts";
+import { sortBytewise } from "../util/bytes.ts";
 import { isSystemError } from "../util/files.ts";
 
 /** A file of the site and where its bytes are. */
@@ -47,7 +47,7 @@ export function readSite(directory: string, onMany?: () => void): Site {
       hint: "did the build run, and does it write here?",
     });
   }
-  return { root: walk.root, files: sortTree(walk.files), emptyDirectories: walk.empty };
+  return { root: walk.root, files: walk.sorted(), emptyDirectories: walk.empty };
 }
 
 /** Looks up the sizes. Throws SITE_UNREADABLE with every file that cannot be had. */
@@ -145,6 +145,11 @@ class Walk {
     this.#onMany = onMany;
   }
 
+  /** Sorted bytewise: so they were found, but for linked directories, which sort as if they were files. */
+  sorted(): readonly NamedFile[] {
+    return this.#linked === 0 ? this.files : sortTree(this.files);
+  }
+
   /** Links that lead to directories with links make a site grow without end, though none of them loops. */
   #countLink(): void {
     if (++this.#linked <= MAX_LINKED) return;
@@ -162,25 +167,38 @@ class Walk {
       this.problems.push(`${prefix}: cannot be read (${reasonOf(error)})`);
       return;
     }
-    // In the order of the image already, or nearly: sorting names within a directory costs little, whole paths a lot.
-    entries.sort((a, b) => compareBytewise(orderOf(a), orderOf(b)));
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
+    const { names, others } = sortEntries(entries);
     const isInPlace = `${directory}/` === `${this.root}/${prefix}`;
-    for (const entry of entries) {
-      const name = prefix + entry.name;
-      const source = `${directory}/${entry.name}`;
-      if (entry.name.includes("\ufffd") && !namedExactly(directory, entry.name)) {
-        this.problems.push(`${JSON.stringify(name)}: the name is not UTF-8, no link on a page can name it`);
-      } else if (entry.isFile()) this.file(name, new FoundFile(name, directory, isInPlace));
-      else if (entry.isDirectory()) this.directory(source, `${name}/`, [...parents, source]);
-      else if (entry.isSymbolicLink()) this.link(name, source, parents);
-      else this.problems.push(`${name}: a ${kindOf(entry)}, which no volume can hold`);
+    const isClean = pathProblem(`${prefix}name`) === undefined;
+    for (const key of names) {
+      const isDirectory = key.endsWith("/");
+      const name = isDirectory ? key.slice(0, -1) : key;
+      const path = prefix + name;
+      const other = others.get(name);
+      if (name.includes("\ufffd") && !namedExactly(directory, name)) {
+        this.problems.push(`${JSON.stringify(path)}: the name is not UTF-8, no link on a page can name it`);
+      } else if (isDirectory) this.#below(`${directory}/${name}`, prefix + key, parents);
+      else if (other?.isSymbolicLink()) this.link(path, `${directory}/${name}`, parents);
+      else if (other) this.problems.push(`${path}: a ${kindOf(other)}, which no volume can hold`);
+      else {
+        // Of a path in a directory that is as it should be, the name is all there is to look at.
+        if (!isClean || pathProblem(name) !== undefined) this.#judge(path);
+        this.#add(new FoundFile(path, directory, isInPlace));
+      }
     }
   }
 
-  file(name: string, found: NamedFile): void {
-    const problem = pathProblem(name);
+  #below(directory: string, prefix: string, parents: readonly string[]): void {
+    this.directory(directory, prefix, [...parents, directory]);
+  }
+
+  #judge(path: string): void {
+    const problem = pathProblem(path);
     if (problem) this.problems.push(problem);
+  }
+
+  #add(found: NamedFile): void {
     if (this.files.push(found) === MANY_FILES) this.#onMany?.();
   }
 
@@ -199,8 +217,11 @@ class Walk {
       return;
     }
     const stat = statSync(target);
-    if (stat.isFile()) this.file(name, { path: name, source: target, isInPlace: false });
-    else if (!stat.isDirectory()) this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
+    if (stat.isFile()) {
+      this.#judge(name);
+      this.#add({ path: name, source: target, isInPlace: false });
+    } else if (!stat.isDirectory())
+      this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
     else if (parents.some((parent) => isInside(target, parent))) {
       this.problems.push(`${name}: a symbolic link that loops (to a directory above itself)`);
     } else {
@@ -210,8 +231,18 @@ class Walk {
   }
 }
 
-/** A directory sorts as what the paths of its files begin with. */
-const orderOf = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+/** Names in the order of the image, those of directories with a "/", and by name what is neither a file nor a directory. */
+function sortEntries(entries: readonly Dirent[]) {
+  const names: string[] = [];
+  const others = new Map<string, Dirent>();
+  for (const entry of entries) {
+    names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+    if (!entry.isFile() && !entry.isDirectory()) others.set(entry.name, entry);
+  }
+  // Within a directory that costs little, and of whole paths a lot.
+  sortBytewise(names);
+  return { names, others };
+}
 
 /** Why the system did not do it; anything else is a fault of ours. */
 function reasonOf(error: unknown): string {

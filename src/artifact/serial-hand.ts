@@ -2,24 +2,27 @@
  * What every thread does for an image that is written file after file: fill slots with headers and content, and write slots
  * whose place is known. A file is opened once; how large it is shows when its end is read.
  */
-import type { Hash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { framesOf, type FrameName, type Frames } from "../image/frames.ts";
 import { ioError } from "../util/files.ts";
+import { type Batch, Batches, type BatchMemory, newBatchMemory } from "./batches.ts";
 import { blobHash, blobIdOver } from "./blob-id.ts";
 import { encodeFailure } from "./failure.ts";
 import { changed, writeRun } from "./hand.ts";
+import type { NamedFile } from "./read-tree.ts";
+import { newSerialSlotMemory, type SerialShape, SerialSlot, type SerialSlotMemory } from "./serial-slot.ts";
 import { newSignalMemory } from "./signals.ts";
-import { newSerialSlotMemory, type Part, type SerialShape, SerialSlot, type SerialSlotMemory } from "./serial-slot.ts";
 
 export interface SerialMemory {
   readonly shape: SerialShape;
+  readonly batches: BatchMemory;
   readonly slots: readonly SerialSlotMemory[];
   readonly signals: SharedArrayBuffer;
 }
 
-export const newSerialMemory = (shape: SerialShape): SerialMemory => ({
+export const newSerialMemory = (files: readonly NamedFile[], shape: SerialShape): SerialMemory => ({
   shape,
+  batches: newBatchMemory(files),
   slots: Array.from({ length: shape.slots }, () => newSerialSlotMemory(shape)),
   signals: newSignalMemory(),
 });
@@ -29,50 +32,43 @@ export interface SerialTask {
   readonly kind: "serial";
   readonly memory: SerialMemory;
   readonly frames: FrameName;
-  /** Directory of the files that have no place of their own. */
+  /** Directory of the files that are nowhere else. */
   readonly root: string;
   /** The descriptor of the image. */
   readonly output: number;
-  /** A number that no other thread has. */
-  readonly me: number;
 }
 
-/** A file that is larger than a slot, of which a part was read. */
-interface Unfinished {
-  readonly fd: number;
-  readonly hash: Hash;
-  readonly source: string;
-  done: number;
-}
-
-/** Between a path and its place, and behind that; neither has it. */
-export const SEPARATOR = "\0";
+/** Slots that are kept for the batch whose turn it is, so that it never waits for those behind it. */
+const RESERVE = 2;
+/** Less room than this at the end of a slot is not begun with: a file that has to go on costs more calls. */
+const LEAST_ROOM = 16 * 1024;
 
 export class SerialHand implements Disposable {
   readonly slots: readonly SerialSlot[];
+  readonly batches: Batches;
   readonly #task: SerialTask;
   readonly #frames: Frames;
-  /** By file number. */
-  readonly #unfinished = new Map<number, Unfinished>();
+  /** What this thread is filling slots with. */
+  #filling: Generator<boolean, void> | undefined;
 
   constructor(task: SerialTask) {
-    this.slots = task.memory.slots.map((memory) => new SerialSlot(memory, task.memory.shape));
+    const { slots, shape, batches } = task.memory;
+    this.slots = slots.map((memory) => new SerialSlot(memory, shape));
+    this.batches = new Batches(batches);
     this.#task = task;
     this.#frames = framesOf(task.frames);
   }
 
-  /** Fills one slot; false where there is none to fill. A failure is left in the slot. */
-  fill(): boolean {
-    const slot = this.#claim();
-    if (!slot) return false;
-    try {
-      const { part } = slot;
-      if (part) this.#fillPart(slot, part);
-      else this.#fillFiles(slot);
-    } catch (error) {
-      slot.failed(encodeFailure(error, "fill"));
-    }
-    return true;
+  /**
+   * Fills one slot; false where there is none, or nothing to fill it with. A failure is left in the slot. Files that fill
+   * slots on their own are left to others if wanted.
+   */
+  fill({ leavesLarge }: { readonly leavesLarge: boolean }): boolean {
+    this.#filling ??= this.#begin(leavesLarge);
+    if (!this.#filling) return false;
+    const { done, value } = this.#filling.next();
+    if (done) this.#filling = undefined;
+    return done || value;
   }
 
   /** Writes one slot; false where there is none to write. A failure is left in the slot. */
@@ -83,108 +79,166 @@ export class SerialHand implements Disposable {
       writeRun(this.#task.output, slot.bytes(), slot.offset);
       slot.written();
     } catch (error) {
-      slot.failed(encodeFailure(error, "write"));
+      slot.notWritten(encodeFailure(error, "write"));
     }
     return true;
   }
 
   [Symbol.dispose](): void {
-    for (const { fd } of this.#unfinished.values()) closeSync(fd);
-    this.#unfinished.clear();
+    this.#filling?.return();
   }
 
-  /** Of the slots for this thread the one that comes first in the image. */
-  #claim(): SerialSlot | undefined {
-    let best: SerialSlot | undefined;
-    for (const slot of this.slots) {
-      if (slot.isPlanned && this.#isMine(slot) && (!best || slot.first < best.first)) best = slot;
-    }
-    if (!best?.claimToFill()) return undefined;
-    if (this.#isMine(best)) return best;
-    // Between the look and the claim others were through with the slot, and it was planned anew.
-    best.unclaim();
-    return undefined;
+  #begin(leavesLarge: boolean): Generator<boolean, void> | undefined {
+    const { slotBytes, batchFiles } = this.#task.memory.shape;
+    const usual = Math.floor(slotBytes / this.batches.usualSize);
+    if (usual === 0 && leavesLarge) return undefined;
+    const batch = this.batches.take(Math.max(1, Math.min(batchFiles, usual)));
+    return batch && this.#fillWith(batch);
   }
 
-  #isMine(slot: SerialSlot): boolean {
-    const { part } = slot;
-    return !part || (part.owner === this.#task.me && this.#unfinished.get(part.file)?.done === part.from);
+  *#fillWith(batch: Batch): Generator<boolean, void> {
+    const filling = new Filling(batch, this.#frames, () => this.#claim(batch));
+    yield* filling.fill(this.#task.root, this.batches.names(batch));
+    this.batches.learn(batch, filling.length);
   }
 
-  #fillFiles(slot: SerialSlot): void {
-    const { root } = this.#task;
-    const names = slot.names.split(SEPARATOR);
-    let length = 0;
-    let files = 0;
-    for (; files < slot.files; files++) {
-      const path = names[2 * files] as string;
-      const source = names[2 * files + 1] || `${root}/${path}`;
-      const added = this.#addFile(slot, files, length, path, source);
-      if (added === undefined) break;
-      length += added;
-    }
-    // One that has to go on is not complete; it is alone in its slot.
-    slot.filled(length, slot.part ? 0 : files);
+  #claim({ first }: Batch): SerialSlot | undefined {
+    let free = 0;
+    for (const slot of this.slots) if (slot.isFree) free++;
+    if (free <= RESERVE && this.batches.turn !== first) return undefined;
+    return this.slots.find((slot) => slot.claimToFill());
+  }
+}
+
+/** A file that is larger than what was left of a slot. */
+interface LargeFile {
+  readonly fd: number;
+  readonly source: string;
+  readonly size: number;
+  /** Bytes that were read; they end the slot. */
+  readonly done: Buffer;
+}
+
+/** Fills slots with the files of a batch. Gives true when a slot is filled, and false while there is none to go on with. */
+class Filling {
+  readonly #batch: Batch;
+  readonly #frames: Frames;
+  readonly #claim: () => SerialSlot | undefined;
+  #slot: SerialSlot | undefined;
+  #part = 0;
+  /** Bytes in the slot, and in those before. */
+  #at = 0;
+  #before = 0;
+  /** Files that end in the slot. */
+  #files = 0;
+
+  constructor(batch: Batch, frames: Frames, claim: () => SerialSlot | undefined) {
+    this.#batch = batch;
+    this.#frames = frames;
+    this.#claim = claim;
   }
 
-  /** Bytes that the file takes with all that is around it; undefined where it needs a slot of its own. */
-  #addFile(slot: SerialSlot, i: number, at: number, path: string, source: string): number | undefined {
-    const header = this.#frames.headerLength(path);
-    const start = slot.margin + at + header;
-    const room = slot.capacity - at - header;
-    if (room <= 0) return undefined;
-    const fd = open(source);
-    let keeps = false;
+  /** Bytes that were filled. */
+  get length(): number {
+    return this.#before + this.#at;
+  }
+
+  *fill(root: string, names: readonly string[]): Generator<boolean, void> {
+    yield* this.#nextSlot();
     try {
-      const size = readUpTo(fd, slot.data, start, room, source);
-      // It may end just here, or be larger than a slot.
-      if (size === room && at > 0) return undefined;
-      keeps = size === room && this.#begin(slot, i, { fd, source, path, start, length: size });
-      if (keeps) return slot.capacity;
-      slot.setResult(i, size, blobIdOver(slot.data, start, size));
-      slot.data.set(this.#frames.header(path, size), slot.margin + at);
-      const padding = this.#frames.padding(size);
-      slot.zeros(start + size, padding);
-      return header + size + padding;
-    } finally {
-      if (!keeps) closeSync(fd);
+      for (let i = 0; i < this.#batch.end - this.#batch.first; i++) {
+        const path = names[2 * i] as string;
+        const header = this.#frames.headerLength(path);
+        if (!this.#hasRoom(header)) yield* this.#nextSlot();
+        const large = this.#addFile(path, names[2 * i + 1] || `${root}/${path}`, header);
+        if (large) yield* this.#goOn(large);
+      }
+      this.#filled(this.#batch.end);
+    } catch (error) {
+      this.#slot?.notFilled(this.#batch.first, this.#part, encodeFailure(error, "fill"));
     }
   }
 
-  /** Takes up a file that fills the slot; false where it ends there. */
-  #begin(
-    slot: SerialSlot,
-    i: number,
-    { fd, source, path, start, length }: { fd: number; source: string; path: string; start: number; length: number },
-  ): boolean {
-    const { size } = fstatSync(fd);
-    if (size <= length) return false;
-    slot.data.set(this.#frames.header(path, size), slot.margin);
-    const hash = blobHash(size).update(slot.data.subarray(start, start + length));
-    const file = slot.first + i;
-    this.#unfinished.set(file, { fd, hash, source, done: length });
-    slot.goesOn({ file, from: length, size, owner: this.#task.me });
-    return true;
+  #hasRoom(header: number): boolean {
+    const { capacity } = this.#slot as SerialSlot;
+    return this.#at === 0 || capacity - this.#at >= header + Math.min(LEAST_ROOM, capacity / 2);
   }
 
-  #fillPart(slot: SerialSlot, { file, from, size }: Part): void {
-    const unfinished = this.#unfinished.get(file) as Unfinished;
-    const { fd, hash, source } = unfinished;
-    const length = Math.min(slot.capacity, size - from);
-    const isLast = from + length === size;
-    // At the end a byte more is asked for than there should be: nothing is put there while the file has not grown.
-    const found = readUpTo(fd, slot.data, slot.margin, length + (isLast ? 1 : 0), source);
-    if (found > length) throw changed(source, `is longer than ${size} bytes`);
-    if (found < length) throw changed(source, `ends after ${from + found} of ${size} bytes`);
-    hash.update(slot.data.subarray(slot.margin, slot.margin + length));
-    unfinished.done += length;
-    if (!isLast) return slot.filled(length, 0);
+  *#nextSlot(): Generator<boolean, void> {
+    if (this.#slot) {
+      this.#filled(0);
+      this.#before += this.#at;
+      this.#part++;
+      yield true;
+    }
+    while (!(this.#slot = this.#claim())) yield false;
+    this.#at = 0;
+    this.#files = 0;
+  }
+
+  #filled(end: number): void {
+    const { first } = this.#batch;
+    this.#slot?.filled({ first, end, part: this.#part, length: this.#at, files: this.#files });
+    this.#slot = undefined;
+  }
+
+  /** Adds a file, or its beginning where it does not fit: it has to be gone on with then. */
+  #addFile(path: string, source: string, headerLength: number): LargeFile | undefined {
+    const slot = this.#slot as SerialSlot;
+    const header = this.#at + slot.margin;
+    const start = header + headerLength;
+    const room = slot.margin + slot.capacity - start;
+    const fd = open(source);
+    let goesOn = false;
+    try {
+      // A byte more than there is room for, so that seeing whether the file ends here costs no call of its own.
+      const found = readUpTo(fd, { data: slot.data, at: start, most: room + 1, from: 0 }, source);
+      const isLarge = found > room;
+      const size = isLarge ? fstatSync(fd).size : found;
+      if (isLarge && size <= room) throw changed(source, `is longer than ${size} bytes`);
+      if (!isLarge) this.#ended(size, blobIdOver(slot.data, start, size));
+      // What git hashes in front of the content stood where this belongs.
+      slot.data.set(this.#frames.header(path, size), header);
+      this.#at = start + Math.min(size, room) - slot.margin;
+      if (!isLarge) return this.#pad(size);
+      goesOn = true;
+      return { fd, source, size, done: slot.data.subarray(start, start + room) };
+    } finally {
+      if (!goesOn) closeSync(fd);
+    }
+  }
+
+  *#goOn({ fd, source, size, done }: LargeFile): Generator<boolean, void> {
+    try {
+      const hash = blobHash(size).update(done);
+      for (let from = done.length; from < size; from += this.#at) {
+        yield* this.#nextSlot();
+        const { data, margin: at, capacity } = this.#slot as SerialSlot;
+        const length = Math.min(capacity, size - from);
+        const isLast = from + length === size;
+        // As above: nothing is put there while the file has not grown.
+        const found = readUpTo(fd, { data, at, most: length + (isLast ? 1 : 0), from }, source);
+        if (found > length) throw changed(source, `is longer than ${size} bytes`);
+        if (found < length) throw changed(source, `ends after ${from + found} of ${size} bytes`);
+        hash.update(data.subarray(at, at + length));
+        this.#at = length;
+      }
+      this.#ended(size, hash.digest("hex"));
+      this.#pad(size);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #ended(size: number, id: string): void {
+    this.#slot?.setResult(this.#files++, size, id);
+  }
+
+  #pad(size: number): undefined {
     const padding = this.#frames.padding(size);
-    slot.zeros(slot.margin + length, padding);
-    slot.setResult(0, size, hash.digest("hex"));
-    this.#unfinished.delete(file);
-    closeSync(fd);
-    slot.filled(length + padding, 1);
+    const slot = this.#slot as SerialSlot;
+    slot.zeros(slot.margin + this.#at, padding);
+    this.#at += padding;
   }
 }
 
@@ -196,14 +250,28 @@ function open(source: string): number {
   }
 }
 
-/** Bytes read: fewer than `most` only where the file ends. One call that brings too few proves nothing everywhere. */
-function readUpTo(fd: number, data: Buffer, at: number, most: number, source: string): number {
+interface Reading {
+  readonly data: Buffer;
+  /** Where in `data`, and from where in the file. */
+  readonly at: number;
+  readonly from: number;
+  readonly most: number;
+}
+
+/**
+ * What a file system holds in memory are whole pages, and an error cuts a read short at the border of one: a read that stops
+ * within a page has met the end of the file.
+ */
+const PAGE = 4096;
+
+/** Bytes read: fewer than `most` only where the file ends. */
+function readUpTo(fd: number, { data, at, most, from }: Reading, source: string): number {
   let done = 0;
   try {
     while (done < most) {
-      const n = readSync(fd, data, at + done, most - done, null);
-      if (n === 0) break;
+      const n = readSync(fd, data, at + done, most - done, from + done);
       done += n;
+      if (n === 0 || (done < most && done % PAGE !== 0)) break;
     }
   } catch (error) {
     throw ioError(`cannot read ${source}`, error);

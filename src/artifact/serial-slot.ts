@@ -1,25 +1,25 @@
 /**
- * A slot for an image that is written file after file: a run of consecutive bytes that nobody knows the length of before it
- * is filled, in memory that threads share. What it is to hold is planned, where it belongs follows when those before it are
- * filled.
+ * A slot for an image that is written file after file: consecutive bytes of the image in memory that threads share. Nobody
+ * knows how many there are before the slot is filled, nor where they belong before all that comes in front of them is.
  *
- *   free -> planned -> filling -> filled or failed -> free      and beside it: unplaced -> unwritten -> writing -> written
+ *   free -> filling -> filled or failed -> free      and beside it: unplaced -> unwritten -> writing -> written
  *
  * Only the words for these two states are shared at any time; all else belongs to the thread that the state names.
  */
 import { BLOB_MARGIN } from "./blob-id.ts";
 
 export interface SerialShape {
+  /** Three or more. */
   readonly slots: number;
   /** Bytes of the image in a slot, a multiple of 512 and at least 2,048. */
   readonly slotBytes: number;
-  /** Files in a slot. */
-  readonly slotFiles: number;
+  /** Files in a batch. */
+  readonly batchFiles: number;
 }
 
 export interface SerialSlotMemory {
   readonly data: SharedArrayBuffer;
-  readonly names: SharedArrayBuffer;
+  readonly text: SharedArrayBuffer;
   readonly ids: SharedArrayBuffer;
   readonly sizes: SharedArrayBuffer;
   readonly numbers: SharedArrayBuffer;
@@ -28,8 +28,8 @@ export interface SerialSlotMemory {
 
 /** Bytes before the first of a slot, for what git hashes in front of content, and behind the last, for a probe. */
 const MARGIN = BLOB_MARGIN;
-/** A system call takes 4096 bytes of path; a slot takes two of them at least. */
-const NAME_BYTES = 32 * 1024;
+/** Bytes for why a slot failed; paths are at most 4,096 bytes for the system. */
+const TEXT_BYTES = 32 * 1024;
 /** Hex digits of a git blob id. */
 const ID_LENGTH = 40;
 
@@ -38,10 +38,9 @@ const FILL = 0;
 const WRITE = 1;
 
 const FREE = 0;
-const PLANNED = 1;
-const FILLING = 2;
-const FILLED = 3;
-const FAILED = 4;
+const FILLING = 1;
+const FILLED = 2;
+const FAILED = 3;
 
 const UNPLACED = 0;
 const UNWRITTEN = 1;
@@ -50,49 +49,49 @@ const WRITTEN = 3;
 
 /** Words of the numbers. */
 const FIRST = 0;
-const FILES = 1;
-const FROM = 2;
-const SIZE = 3;
-const OWNER = 4;
-const TEXT = 5;
-const LENGTH = 6;
-const DONE = 7;
-const OFFSET = 8;
-const NUMBERS = 9;
+const END = 1;
+const PART = 2;
+const LENGTH = 3;
+const FILES = 4;
+const OFFSET = 5;
+const TEXT = 6;
+const NUMBERS = 7;
 
-const NO_OWNER = -1;
+/** What a slot holds: bytes of the files of a batch. */
+export interface Run {
+  /** The first file of the batch. */
+  readonly first: number;
+  /** The file behind the last of the batch if the batch ends with this slot; 0 otherwise. */
+  readonly end: number;
+  /** Number of the slot among those of the batch. */
+  readonly part: number;
+  /** Bytes. */
+  readonly length: number;
+  /** Files that end in this slot. */
+  readonly files: number;
+}
 
-export function newSerialSlotMemory({ slotBytes, slotFiles }: SerialShape): SerialSlotMemory {
+export function newSerialSlotMemory({ slotBytes, batchFiles }: SerialShape): SerialSlotMemory {
   return {
     data: new SharedArrayBuffer(MARGIN + slotBytes + MARGIN),
-    names: new SharedArrayBuffer(NAME_BYTES),
-    ids: new SharedArrayBuffer(slotFiles * ID_LENGTH),
-    sizes: new SharedArrayBuffer(slotFiles * Float64Array.BYTES_PER_ELEMENT),
+    text: new SharedArrayBuffer(TEXT_BYTES),
+    ids: new SharedArrayBuffer(batchFiles * ID_LENGTH),
+    sizes: new SharedArrayBuffer(batchFiles * Float64Array.BYTES_PER_ELEMENT),
     numbers: new SharedArrayBuffer(NUMBERS * Float64Array.BYTES_PER_ELEMENT),
     states: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
   };
 }
 
-/** The rest of a file that is larger than a slot, of which the thread `owner` has the beginning. */
-export interface Part {
-  readonly file: number;
-  /** Bytes of the file in earlier slots. */
-  readonly from: number;
-  /** Bytes in the whole file. */
-  readonly size: number;
-  readonly owner: number;
-}
-
 /** One thread's view of a slot. */
 export class SerialSlot {
-  /** The run, between its margins. */
+  /** The bytes, between margins. */
   readonly data: Buffer;
-  /** Where the run begins in `data`. */
+  /** Where the bytes begin in `data`. */
   readonly margin = MARGIN;
   readonly capacity: number;
   /** The same as `data`, without what a Buffer does before it fills. */
   readonly #bytes: Uint8Array;
-  readonly #names: Buffer;
+  readonly #text: Buffer;
   readonly #ids: Buffer;
   readonly #sizes: Float64Array;
   readonly #numbers: Float64Array;
@@ -102,141 +101,92 @@ export class SerialSlot {
     this.data = Buffer.from(memory.data);
     this.#bytes = new Uint8Array(memory.data);
     this.capacity = slotBytes;
-    this.#names = Buffer.from(memory.names);
+    this.#text = Buffer.from(memory.text);
     this.#ids = Buffer.from(memory.ids);
     this.#sizes = new Float64Array(memory.sizes);
     this.#numbers = new Float64Array(memory.numbers);
     this.#states = new Int32Array(memory.states);
   }
 
-  // Planning: by the sequencer, while the slot is free.
-
   get isFree(): boolean {
     return this.#is(FILL, FREE);
   }
 
-  /** The most files that a plan may have. */
-  get mostFiles(): number {
-    return this.#sizes.length;
-  }
-
-  /** Whether so many characters of names are sure to fit: three bytes are the most that one becomes in UTF-8. */
-  takesNames(characters: number): boolean {
-    return 3 * characters <= NAME_BYTES;
-  }
-
-  /** Plans files from number `first` on, with a text of their names, as many of them as turn out to fit. */
-  planFiles(first: number, files: number, names: string): void {
-    this.#plan({ file: first, from: 0, size: 0, owner: NO_OWNER }, files);
-    this.#numbers[TEXT] = this.#names.write(names);
-    Atomics.store(this.#states, FILL, PLANNED);
-  }
-
-  planPart(part: Part): void {
-    this.#plan(part, 1);
-    Atomics.store(this.#states, FILL, PLANNED);
-  }
-
-  /** A slot of nothing but zeros, which is filled herewith. */
-  planZeros(length: number): void {
-    this.#plan({ file: 0, from: 0, size: 0, owner: NO_OWNER }, 0);
-    this.zeros(MARGIN, length);
-    this.filled(length, 0);
+  claimToFill(): boolean {
+    return this.#claim(FILL, FREE, FILLING);
   }
 
   // Filling: by the thread that claimed it.
-
-  get isPlanned(): boolean {
-    return this.#is(FILL, PLANNED);
-  }
-
-  claimToFill(): boolean {
-    return Atomics.compareExchange(this.#states, FILL, PLANNED, FILLING) === PLANNED;
-  }
-
-  /** Gives back what was claimed and is for somebody else. */
-  unclaim(): void {
-    Atomics.store(this.#states, FILL, PLANNED);
-  }
-
-  /** The first file, and how many there are to be. */
-  get first(): number {
-    return this.#number(FIRST);
-  }
-
-  get files(): number {
-    return this.#number(FILES);
-  }
-
-  /** Undefined for a plan of whole files. */
-  get part(): Part | undefined {
-    const owner = this.#number(OWNER);
-    if (owner === NO_OWNER) return undefined;
-    return { file: this.first, from: this.#number(FROM), size: this.#number(SIZE), owner };
-  }
-
-  get names(): string {
-    return this.#names.toString("utf8", 0, this.#number(TEXT));
-  }
 
   /** Zeros from `at` on, which counts in `data`. */
   zeros(at: number, length: number): void {
     this.#bytes.fill(0, at, at + length);
   }
 
-  /** Keeps what there is to know of the `i`th file of the slot. */
+  /** Keeps what there is to know of the `i`th file that ends in the slot. */
   setResult(i: number, size: number, id: string): void {
     this.#sizes[i] = size;
     this.#ids.write(id, i * ID_LENGTH, "latin1");
   }
 
-  /** Says that the file that the slot ends with goes on, and who has it. */
-  goesOn(part: Part): void {
-    this.#plan(part, this.files);
-  }
-
-  /** Says that the run is there, of `length` bytes and with `files` that are complete with it. */
-  filled(length: number, files: number): void {
+  filled({ first, end, part, length, files }: Run): void {
+    this.#numbers[FIRST] = first;
+    this.#numbers[END] = end;
+    this.#numbers[PART] = part;
     this.#numbers[LENGTH] = length;
-    this.#numbers[DONE] = files;
+    this.#numbers[FILES] = files;
     Atomics.store(this.#states, WRITE, UNPLACED);
     Atomics.store(this.#states, FILL, FILLED);
   }
 
-  /** Says that it could not be filled, or written, and why. */
-  failed(why: string): void {
-    this.#numbers[TEXT] = this.#names.write(why);
-    Atomics.store(this.#states, FILL, FAILED);
+  /** Says why this part of a batch could not be filled. */
+  notFilled(first: number, part: number, why: string): void {
+    this.#numbers[FIRST] = first;
+    this.#numbers[PART] = part;
+    this.#fail(why);
   }
 
-  // Placing: by the sequencer.
+  // Placing and hashing: by the sequencer.
 
-  get isFilled(): boolean {
-    return this.#is(FILL, FILLED);
+  /** Whether this part of a batch is here, filled or failed. */
+  holds(first: number, part: number): boolean {
+    if (!this.#is(FILL, FILLED) && !this.#is(FILL, FAILED)) return false;
+    return this.#number(FIRST) === first && this.#number(PART) === part;
   }
 
-  /** Why it failed; undefined where it did not. */
+  /** Why it could not be filled or written; undefined where it could. */
   get failure(): string | undefined {
-    return this.#is(FILL, FAILED) ? this.names : undefined;
+    return this.#is(FILL, FAILED) ? this.#text.toString("utf8", 0, this.#number(TEXT)) : undefined;
   }
 
-  /** How many files are complete with this slot. */
-  get done(): number {
-    return this.#number(DONE);
+  get end(): number {
+    return this.#number(END);
   }
 
   get length(): number {
     return this.#number(LENGTH);
   }
 
-  /** Says where the run belongs. From now on, and not before, it may be claimed to be written. */
+  get files(): number {
+    return this.#number(FILES);
+  }
+
+  result(i: number): { readonly size: number; readonly id: string } {
+    return { size: this.#sizes[i] as number, id: this.#ids.toString("latin1", i * ID_LENGTH, (i + 1) * ID_LENGTH) };
+  }
+
+  /** Says where the bytes belong. From now on, and not before, the slot may be claimed to be written. */
   place(offset: number): void {
     this.#numbers[OFFSET] = offset;
     Atomics.store(this.#states, WRITE, UNWRITTEN);
   }
 
-  result(i: number): { readonly size: number; readonly id: string } {
-    return { size: this.#sizes[i] as number, id: this.#ids.toString("latin1", i * ID_LENGTH, (i + 1) * ID_LENGTH) };
+  bytes(): Buffer {
+    return this.data.subarray(MARGIN, MARGIN + this.length);
+  }
+
+  get isWritten(): boolean {
+    return this.#is(WRITE, WRITTEN);
   }
 
   release(): void {
@@ -246,32 +196,29 @@ export class SerialSlot {
   // Writing: by the thread that claimed it.
 
   claimToWrite(): boolean {
-    return Atomics.compareExchange(this.#states, WRITE, UNWRITTEN, WRITING) === UNWRITTEN;
+    return this.#claim(WRITE, UNWRITTEN, WRITING);
   }
 
   get offset(): number {
     return this.#number(OFFSET);
   }
 
-  /** The bytes of the run. */
-  bytes(): Buffer {
-    return this.data.subarray(MARGIN, MARGIN + this.length);
-  }
-
   written(): void {
     Atomics.store(this.#states, WRITE, WRITTEN);
   }
 
-  get isWritten(): boolean {
-    return this.#is(WRITE, WRITTEN);
+  notWritten(why: string): void {
+    this.#fail(why);
   }
 
-  #plan({ file, from, size, owner }: Part, files: number): void {
-    this.#numbers[FIRST] = file;
-    this.#numbers[FILES] = files;
-    this.#numbers[FROM] = from;
-    this.#numbers[SIZE] = size;
-    this.#numbers[OWNER] = owner;
+  #fail(why: string): void {
+    this.#numbers[TEXT] = this.#text.write(why);
+    Atomics.store(this.#states, FILL, FAILED);
+  }
+
+  #claim(word: number, from: number, to: number): boolean {
+    // To look is much cheaper than to try.
+    return this.#is(word, from) && Atomics.compareExchange(this.#states, word, from, to) === from;
   }
 
   #is(word: number, state: number): boolean {

@@ -30,7 +30,8 @@ export const wholeSectors = (size: number) => roundUp(size, PADDING);
 export function tarFrames(): Frames {
   const block = newBlock();
   return {
-    takes: (path) => pathBytes(path) <= MAX_PATH,
+    // Three bytes are the most that one of a string's units becomes.
+    takes: (path) => 3 * path.length <= MAX_PATH || pathBytes(path) <= MAX_PATH,
     headerLength,
     header(path, size) {
       const [problem] = overLimit(path, size);

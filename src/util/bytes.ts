@@ -29,6 +29,14 @@ export function roundUp(n: number, unit: number): number {
   return Math.ceil(n / unit) * unit;
 }
 
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Sorts in place by UTF-8 bytes. The engine's own order, which takes a fraction of the time, differs by surrogates only. */
+export function sortBytewise(texts: string[]): void {
+  if (texts.some((text) => SURROGATE.test(text))) texts.sort(compareBytewise);
+  else texts.sort();
+}
+
 /** -1, 0 or 1 as the UTF-8 bytes of `a` sort before, equal to or after those of `b`, in any locale. */
 export function compareBytewise(a: string, b: string): number {
   if (a === b) return 0;

@@ -49,10 +49,10 @@ const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest(
 
 /** As SHAPES, for the writer that learns sizes as it goes. */
 const SERIAL_SHAPES: readonly SerialShape[] = [
-  { slots: 3, slotBytes: 2048, slotFiles: 1 },
-  { slots: 3, slotBytes: 4096, slotFiles: 3 },
-  { slots: 4, slotBytes: 8192, slotFiles: 2 },
-  { slots: 5, slotBytes: 70_144, slotFiles: 100 },
+  { slots: 3, slotBytes: 2048, batchFiles: 1 },
+  { slots: 3, slotBytes: 4096, batchFiles: 3 },
+  { slots: 4, slotBytes: 8192, batchFiles: 2 },
+  { slots: 5, slotBytes: 70_144, batchFiles: 100 },
 ];
 
 describe("writeSerial", () => {

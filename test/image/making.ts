@@ -18,7 +18,8 @@ export function lacks(program: string, debian: string): string | false {
 
 /** An image of a directory, as `image create` makes it. */
 export async function imageOf(directory: string, format: string, out: string, layout: LayoutOptions = {}) {
-  return makeImage({ format: formatNamed(format), from: directory, out, layout });
+  const { size, sha256, index } = await makeImage({ format: formatNamed(format), from: directory, out, layout });
+  return { size, sha256, index };
 }
 
 /** An environment in which tools read names as UTF-8 and mtools asks nothing. */

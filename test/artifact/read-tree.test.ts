@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { mkdir, symlink } from "node:fs/promises";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { MANY_FILES, readSite } from "../../src/artifact/read-tree.ts";
+import { tempDir, writeTree } from "../support/temp.ts";
+
+const bytewise = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+describe("readSite", () => {
+  test("finds the files in the order of their paths' bytes, whatever is near a slash", async () => {
+    await using directory = await tempDir("site");
+    const paths = ["a", "a!/b", "a-b/c", "a.d/e", "a.d/e.f/g", "a.html", "a0", "b/c/d", "b/c.d", "b/c-d", "b/ü", "b/z"];
+    await writeTree(directory.path, Object.fromEntries(paths.map((name) => [name, ""])));
+    assert.deepEqual(
+      readSite(directory.path).files.map((file) => file.path),
+      paths.toSorted(bytewise),
+    );
+  });
+
+  test("does so with names that UTF-16 sorts otherwise, and with linked directories", async () => {
+    await using directory = await tempDir("site");
+    await writeTree(directory.path, { "\u{1f600}/a": "", "\uffee/a": "", "z/a": "", "l-": "", "l/a": "" });
+    await mkdir(directory.join("m"));
+    await symlink("../z", directory.join("m/linked"));
+    await symlink("l", directory.join("l-linked"));
+    await symlink("z", directory.join("l.linked"));
+    const found = readSite(directory.path).files;
+    const paths = ["l-", "l-linked/a", "l.linked/a", "l/a", "m/linked/a", "z/a", "\uffee/a", "\u{1f600}/a"];
+    assert.deepEqual(
+      found.map((file) => file.path),
+      paths,
+    );
+    const linked = found.filter((file) => !file.isInPlace).map((file) => path.relative(directory.path, file.source));
+    assert.deepEqual(linked, ["l/a", "z/a", "z/a"]);
+  });
+
+  test("says once and early that there are many files", async () => {
+    await using directory = await tempDir("site");
+    const called: string[] = [];
+    const files = Object.fromEntries(Array.from({ length: MANY_FILES - 1 }, (_, i) => [`${i}`, ""]));
+    await writeTree(directory.path, files);
+    readSite(directory.path, () => called.push("too early"));
+    await writeTree(directory.path, { "a/1": "", "a/2": "" });
+    readSite(directory.path, () => called.push("once"));
+    assert.deepEqual(called, ["once"]);
+  });
+});

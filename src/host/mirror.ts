@@ -47,6 +47,14 @@ class MirrorDamaged extends DeployError {}
 const DAMAGE =
   /loose object .* is corrupt|is corrupt$|object file .* is empty|inflate: |packfile .* (?:does not match|is far too|cannot be|claims)|bad (?:object|tree|pack)|unable to (?:read|parse) (?:object|tree|sha1)|missing (?:blob|tree|commit)|not a git repository: |did not receive expected object|invalid sha1 pointer|could not parse|bad config|shallow file|Could not read [0-9a-f]{40}|reference broken|not a valid object/im;
 
+const SETTINGS = {
+  // Parts of images pass through without being held in memory whole.
+  "core.bigFileThreshold": "8m",
+  // Of a pack of gigabytes this much is mapped at once; it would be as much of it as was ever read.
+  "core.packedGitWindowSize": "16m",
+  "core.packedGitLimit": "64m",
+};
+
 async function fetchOnce({ access, directory, branch, path: prefix, signal }: MirrorOptions): Promise<Tip> {
   const git = gitIn(directory, { ...access.env, [MARK]: directory }, access.secrets);
   if (!existsSync(path.join(directory, "HEAD"))) {
@@ -56,8 +64,7 @@ async function fetchOnce({ access, directory, branch, path: prefix, signal }: Mi
       throw ioError(`cannot make ${directory}`, error);
     }
     await git.run(["init", "--quiet", "--bare", "--template=", directory]);
-    // Parts of images pass through without being held in memory whole.
-    await git.run(["config", "core.bigFileThreshold", "8m"]);
+    for (const [key, value] of Object.entries(SETTINGS)) await git.run(["config", key, value]);
   }
   const tip = "refs/heads/tip";
   // A server that packs gigabytes says no more for minutes than that it is alive: five bytes in five seconds.

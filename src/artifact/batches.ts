@@ -9,7 +9,9 @@ export interface BatchMemory {
   readonly names: SharedArrayBuffer;
   /** Where the names of each file begin, and where the last ones end. */
   readonly starts: SharedArrayBuffer;
+  /** The counters below. */
   readonly words: SharedArrayBuffer;
+  /** Bytes that a file has taken of late in the image. */
   readonly usual: SharedArrayBuffer;
 }
 
@@ -20,7 +22,7 @@ export interface Batch {
   readonly end: number;
 }
 
-/** Words. */
+/** Counters: the next file that nobody has, and the first of the batch whose turn it is in the image. */
 const NEXT = 0;
 const TURN = 1;
 const WORDS = 2;

@@ -13,15 +13,19 @@ const newWorker = () => new Worker(WORKER, { resourceLimits: { maxYoungGeneratio
 /** Threads that work on an image where nobody says how many: more than two wait for each other. */
 export const USUAL_THREADS = Math.min(2, availableParallelism());
 
-/** A worker that is there before its task: it starts (in some 40 ms) while the names of a large site are read. */
+/** A worker that is there before its task: it starts while the names of a large site are read. */
 export class StandBy implements AsyncDisposable {
   #worker: Worker | undefined;
 
   /** Starts the worker, where one is of use and none was started. */
   call(): void {
     if (USUAL_THREADS === 1 || this.#worker) return;
-    this.#worker = newWorker();
     // Without it a worker is started when there is work; what is wrong shows then.
+    try {
+      this.#worker = newWorker();
+    } catch {
+      return;
+    }
     this.#worker.on("error", () => (this.#worker = undefined));
   }
 
@@ -51,14 +55,26 @@ export class Crew implements AsyncDisposable {
     this.#standBy = standBy;
   }
 
+  /** Throws `CrewLost` where the system lets no thread start. */
   hire(task: WorkerTask): void {
-    const worker = this.#standBy?.take() ?? newWorker();
-    worker.on("error", (error) => {
-      this.#lost = error;
+    const worker = this.#standBy?.take() ?? this.#start();
+    const lose = (cause: unknown) => {
+      this.#lost ??= cause;
       this.#signals.tellSequencer();
-    });
+    };
+    worker.on("error", lose);
+    // Told to end, it does so when nobody asks any more.
+    worker.on("exit", (code) => lose(new Error(`exit code ${code}`)));
     worker.postMessage(task);
     this.#workers.push(worker);
+  }
+
+  #start(): Worker {
+    try {
+      return newWorker();
+    } catch (cause) {
+      throw new CrewLost("no worker can be started", { cause });
+    }
   }
 
   get size(): number {

@@ -30,12 +30,12 @@ export interface MadeImage extends BuiltImage {
 }
 
 /**
- * Writes the image, whole or not at all. Throws SITE_UNREADABLE and SITE_UNREPRESENTABLE before anything is written,
- * FILE_CHANGED when a file is not as long as it was, IO_FAILED.
+ * Writes the image, whole or not at all. Throws SITE_UNREADABLE before anything is written, SITE_UNREPRESENTABLE, FILE_CHANGED
+ * when a file is not as long as the system says when it is looked at, IO_FAILED.
  */
 export async function makeImage(spec: ImageSpec): Promise<MadeImage> {
   await using standBy = new StandBy();
-  const site = readSite(spec.from, () => standBy.call());
+  const site = readSite(spec.from, () => spec.format.kind === "packed" || standBy.call());
   return { ...(await imageOf({ ...spec, site, standBy })), emptyDirectories: site.emptyDirectories };
 }
 

@@ -164,11 +164,12 @@ class Walk {
     try {
       entries = readdirSync(directory, { withFileTypes: true });
     } catch (error) {
-      this.problems.push(`${prefix}: cannot be read (${reasonOf(error)})`);
+      this.problems.push(`${prefix || directory}: cannot be read (${reasonOf(error)})`);
       return;
     }
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
     const { names, others } = sortEntries(entries);
+    const misspelt = names.some((name) => name.includes("\ufffd")) ? misspeltIn(directory) : undefined;
     const isInPlace = `${directory}/` === `${this.root}/${prefix}`;
     const isClean = pathProblem(`${prefix}name`) === undefined;
     for (const key of names) {
@@ -176,7 +177,7 @@ class Walk {
       const name = isDirectory ? key.slice(0, -1) : key;
       const path = prefix + name;
       const other = others.get(name);
-      if (name.includes("\ufffd") && !namedExactly(directory, name)) {
+      if (misspelt?.has(name)) {
         this.problems.push(`${JSON.stringify(path)}: the name is not UTF-8, no link on a page can name it`);
       } else if (isDirectory) this.#below(`${directory}/${name}`, prefix + key, parents);
       else if (other?.isSymbolicLink()) this.link(path, `${directory}/${name}`, parents);
@@ -252,10 +253,10 @@ function reasonOf(error: unknown): string {
 
 const isInside = (root: string, target: string) => target === root || target.startsWith(root + path.sep);
 
-/** Whether a name with U+FFFD really is spelt so on disk, and is not the stand-in for bytes that are not UTF-8. */
-function namedExactly(directory: string, name: string): boolean {
-  const wanted = Buffer.from(name);
-  return readdirSync(directory, { encoding: "buffer" }).some((found) => wanted.equals(found));
+/** Names as they are read of those that are not UTF-8 on disk: what is no character in them is read as U+FFFD. */
+function misspeltIn(directory: string): Set<string> {
+  const names = readdirSync(directory, { encoding: "buffer" });
+  return new Set(names.filter((name) => !Buffer.from(name.toString()).equals(name)).map((name) => name.toString()));
 }
 
 function kindOf(entry: Dirent | Stats): string {

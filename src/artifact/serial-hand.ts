@@ -40,6 +40,10 @@ export interface SerialTask {
 
 /** Slots that are kept for the batch whose turn it is, so that it never waits for those behind it. */
 const RESERVE = 2;
+/** Looking for free slots and taking one are two steps: with more threads than this, the reserve could be taken from all sides. */
+export const MOST_THREADS = RESERVE + 1;
+/** A site becomes at least so many batches, if it has the files. */
+const BATCHES = 64;
 /** Less room than this at the end of a slot is not begun with: a file that has to go on costs more calls. */
 const LEAST_ROOM = 16 * 1024;
 
@@ -92,7 +96,9 @@ export class SerialHand implements Disposable {
     const { slotBytes, batchFiles } = this.#task.memory.shape;
     const usual = Math.floor(slotBytes / this.batches.usualSize);
     if (usual === 0 && leavesLarge) return undefined;
-    const batch = this.batches.take(Math.max(1, Math.min(batchFiles, usual)));
+    // Few files may be large ones, and then each is a batch.
+    const share = Math.floor(this.batches.count / BATCHES);
+    const batch = this.batches.take(Math.max(1, Math.min(batchFiles, usual, share)));
     return batch && this.#fillWith(batch);
   }
 
@@ -258,20 +264,14 @@ interface Reading {
   readonly most: number;
 }
 
-/**
- * What a file system holds in memory are whole pages, and an error cuts a read short at the border of one: a read that stops
- * within a page has met the end of the file.
- */
-const PAGE = 4096;
-
-/** Bytes read: fewer than `most` only where the file ends. */
+/** Bytes read: fewer than `most` only where the file ends. One call that brings too few proves nothing everywhere. */
 function readUpTo(fd: number, { data, at, most, from }: Reading, source: string): number {
   let done = 0;
   try {
     while (done < most) {
       const n = readSync(fd, data, at + done, most - done, from + done);
+      if (n === 0) break;
       done += n;
-      if (n === 0 || (done < most && done % PAGE !== 0)) break;
     }
   } catch (error) {
     throw ioError(`cannot read ${source}`, error);

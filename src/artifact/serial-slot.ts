@@ -2,14 +2,15 @@
  * A slot for an image that is written file after file: consecutive bytes of the image in memory that threads share. Nobody
  * knows how many there are before the slot is filled, nor where they belong before all that comes in front of them is.
  *
- *   free -> filling -> filled or failed -> free      and beside it: unplaced -> unwritten -> writing -> written
+ *   free -> filling -> filled -> free      and beside it: unplaced -> unwritten -> writing -> written
  *
- * Only the words for these two states are shared at any time; all else belongs to the thread that the state names.
+ * From the first it may become failed instead, whether it could not be filled or not be written; that is the end. Only the words
+ * for these two states change hands at any time; all else is written by whoever fills the slot, and only read from then on.
  */
 import { BLOB_MARGIN } from "./blob-id.ts";
 
 export interface SerialShape {
-  /** Three or more. */
+  /** At least three: one more than are kept for the batch whose turn it is. */
   readonly slots: number;
   /** Bytes of the image in a slot, a multiple of 512 and at least 2,048. */
   readonly slotBytes: number;
@@ -26,7 +27,7 @@ export interface SerialSlotMemory {
   readonly states: SharedArrayBuffer;
 }
 
-/** Bytes before the first of a slot, for what git hashes in front of content, and behind the last, for a probe. */
+/** Bytes behind the last of a slot, for a probe whether a file goes on, and as many before the first. */
 const MARGIN = BLOB_MARGIN;
 /** Bytes for why a slot failed; paths are at most 4,096 bytes for the system. */
 const TEXT_BYTES = 32 * 1024;

@@ -101,7 +101,7 @@ function emptyId({ source }: SiteFile): string {
 
 /** Opening, reading and closing a small file takes as long as so many bytes of a large one. */
 const FILE_COST = 8 * 1024;
-/** A worker costs some 30 ms to start: less work than this is done sooner without. */
+/** A worker costs some 40 ms to start: less work than this is done sooner without. */
 const WORKER_PAYS = 64 * 1024 * 1024;
 
 function threadsFor(layout: ImageLayout, files: FileTree): number {

@@ -10,7 +10,7 @@ import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
 import { writeRun } from "./hand.ts";
 import { MANY_FILES, type NamedFile } from "./read-tree.ts";
-import { newSerialMemory, SerialHand, type SerialTask } from "./serial-hand.ts";
+import { MOST_THREADS, newSerialMemory, SerialHand, type SerialTask } from "./serial-hand.ts";
 import type { SerialShape, SerialSlot } from "./serial-slot.ts";
 import { Signals } from "./signals.ts";
 import type { BuiltImage } from "./write-image.ts";
@@ -24,7 +24,7 @@ export interface SerialJob {
   readonly out: string;
   readonly mode?: number;
   readonly onProgress?: (written: number) => void;
-  /** Threads that work on the image, this one included; as many as pay if absent. */
+  /** Threads that work on the image, this one included, at most three; as many as pay if absent. */
   readonly threads?: number;
   /** Where a worker may be waiting already. */
   readonly standBy?: StandBy;
@@ -42,7 +42,7 @@ const SHAPE: SerialShape = { slots: 12, slotBytes: 1024 * 1024, batchFiles: 128 
  * one that changes while it is read, IO_FAILED; of several failures the one that comes first in the image.
  */
 export async function writeSerial(job: SerialJob): Promise<BuiltImage> {
-  const threads = job.threads ?? USUAL_THREADS;
+  const threads = Math.min(job.threads ?? USUAL_THREADS, MOST_THREADS);
   try {
     return await writeWith(threads, job);
   } catch (error) {
@@ -78,7 +78,7 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
 const TURN = 16 * 1024 * 1024;
 const TELL = 64 * 1024 * 1024;
-/** A worker costs some 30 ms to start: where files are few, it has to be sure that there is more to do than that. */
+/** A worker costs some 40 ms to start: where files are few, it has to be sure that there is more to do than that. */
 const MUCH = 32 * 1024 * 1024;
 /** Milliseconds to wait for a worker before the rest of the process gets its turn. */
 const PATIENCE = 20;
@@ -163,7 +163,10 @@ class SerialSequencer implements Disposable {
   #place(): boolean {
     const { batches, slots } = this.#hand;
     const slot = slots.find((candidate) => candidate.holds(batches.turn, this.#part));
-    if (!slot || this.#look(slot)) return false;
+    if (!slot) return false;
+    // What fails in front of it comes first.
+    if (slot.failure !== undefined && this.#placed.length > 0) return false;
+    this.#look(slot);
     for (let i = 0; i < slot.files; i++) {
       const { path } = this.#files[this.index.length] as NamedFile;
       const { size, id } = slot.result(i);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, symlink } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { MANY_FILES, readSite } from "../../src/artifact/read-tree.ts";
@@ -33,6 +33,14 @@ describe("readSite", () => {
     );
     const linked = found.filter((file) => !file.isInPlace).map((file) => path.relative(directory.path, file.source));
     assert.deepEqual(linked, ["l/a", "z/a", "z/a"]);
+  });
+
+  test("refuses a name that is not UTF-8 beside one that is spelt as it is read", async () => {
+    await using directory = await tempDir("site");
+    await writeTree(directory.path, { "a\ufffd": "", b: "" });
+    await writeFile(Buffer.concat([Buffer.from(directory.join("a")), Buffer.of(0xff)]), "");
+    const problem = `${JSON.stringify("a\ufffd")}: the name is not UTF-8, no link on a page can name it`;
+    assert.throws(() => readSite(directory.path), { code: "SITE_UNREADABLE", problems: [problem, problem] });
   });
 
   test("says once and early that there are many files", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { appendFileSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { cp, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -54,6 +54,12 @@ const SERIAL_SHAPES: readonly SerialShape[] = [
   { slots: 4, slotBytes: 8192, batchFiles: 2 },
   { slots: 5, slotBytes: 70_144, batchFiles: 100 },
 ];
+
+/** Slots for a file of some megabytes. */
+const LARGE_SLOTS: SerialShape = { slots: 3, slotBytes: 32 * 1024 ** 2, batchFiles: 1 };
+
+const blobId = (content: Uint8Array) =>
+  createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
 
 describe("writeSerial", () => {
   const write = (directory: string, out: string, threads: number, shape: SerialShape) =>
@@ -114,6 +120,17 @@ describe("writeSerial", () => {
       }
     }
     assert.deepEqual((await readdir(directory.path)).sort(), ["site"]);
+  });
+
+  test("reads to the end what comes a little at a time", async (t) => {
+    const source = "/proc/kallsyms";
+    if (!existsSync(source)) return t.skip(`there is no ${source} here`);
+    await using directory = await tempDir("image");
+    const out = directory.join("image");
+    const files = [{ path: "f", source, isInPlace: false }];
+    const { index } = await writeSerial({ frames: "tar", files, root: "/proc", out, threads: 1, shape: LARGE_SLOTS });
+    const content = readFileSync(source);
+    assert.deepEqual(index, [{ path: "f", size: content.length, id: blobId(content) }]);
   });
 
   test("leaves it to whoever knows all sizes to name every file that is too large", async () => {
@@ -326,9 +343,39 @@ describe("image create", () => {
     const create = async (program: string, out: string) =>
       output(process.execPath, [program, "image", "create", "--json", "--from", site, "--out", directory.join(out)]);
     const expected = await create(CLI, "with.img");
-    await writeFile(path.join(dist, "chunks/image-worker.js"), "throw new Error('no');");
-    assert.equal(await create(path.join(dist, "cli.js"), "without.img"), expected);
+    for (const worker of ["throw new Error('no');", "process.exit(0);"]) {
+      await writeFile(path.join(dist, "chunks/image-worker.js"), worker);
+      assert.equal(await create(path.join(dist, "cli.js"), "without.img"), expected);
+    }
     assert.deepEqual((await readdir(directory.path)).sort(), ["dist", "site", "with.img", "without.img"]);
+  });
+
+  test("does so where the system refuses to start one, also early on a site of many files", async () => {
+    await using directory = await tempDir("image");
+    const site = directory.join("site");
+    await writeTree(site, Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`${i}`, `page ${i}`])));
+    const refusing = `
+      import threads from "node:worker_threads";
+      import { syncBuiltinESMExports } from "node:module";
+      threads.Worker = class { constructor() { process.stderr.write("refused\\n"); throw new Error("EAGAIN"); } };
+      syncBuiltinESMExports();`;
+    const create = async (out: string, ...before: string[]) =>
+      run(process.execPath, [
+        ...before,
+        CLI,
+        "image",
+        "create",
+        "--json",
+        "--from",
+        site,
+        "--out",
+        directory.join(out),
+      ]);
+    const expected = await create("with.img");
+    const ran = await create("without.img", "--import", `data:text/javascript,${encodeURIComponent(refusing)}`);
+    assert.deepEqual([ran.code, ran.stdout], [0, expected.stdout]);
+    assert.match(ran.stderr, /refused\nrefused/);
+    assert.deepEqual((await readdir(directory.path)).sort(), ["site", "with.img", "without.img"]);
   });
 
   test("takes no more memory for a large file or for many files", async (t) => {

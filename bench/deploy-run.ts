@@ -25,6 +25,7 @@ export interface Figures {
 
 export interface Row extends Figures {
   readonly name: string;
+  readonly history: number;
   readonly kind: Kind;
   readonly runs: number;
 }
@@ -43,6 +44,8 @@ export interface Command {
 export interface Subject {
   readonly name: string;
   readonly kind: Kind;
+  /** How many commits the branch has before. */
+  readonly history: number;
   /** The repository that the server has when it starts. */
   readonly serves: string;
   /** Before the clock starts. */
@@ -72,14 +75,15 @@ export async function measureSubjects(
   for (let round = 0; round <= Math.max(runs, peerRuns); round++) {
     for (const subject of subjects) {
       if (round > runsOf(subject) || (round === 0 && subject.kind === "peer")) continue;
-      onRun(`${round}/${runsOf(subject)} ${subject.name}`);
+      onRun(`history ${subject.history}: ${round}/${runsOf(subject)} ${subject.name}`);
       const figures = await measureOne(server, subject, path.join(directory, "run"), round);
       if (round > 0) taken.set(subject, [...(taken.get(subject) ?? []), figures]);
     }
   }
   return subjects.flatMap((subject) => {
     const all = taken.get(subject);
-    return all ? [{ name: subject.name, kind: subject.kind, runs: all.length, ...summarize(all) }] : [];
+    const { name, kind, history } = subject;
+    return all ? [{ name, kind, history, runs: all.length, ...summarize(all) }] : [];
   });
 }
 

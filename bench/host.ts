@@ -52,6 +52,7 @@ function ours(prepared: Prepared, history: number, form: "image" | "files", serv
   return {
     name: `unikernel-deploy host sync, layout ${form}`,
     kind: "ours",
+    history,
     serves,
     prepare: (directory) => copy(begun, directory),
     command: (directory) => ({
@@ -70,6 +71,7 @@ function parts(prepared: Prepared, history: number, server: Server): Subject {
   const put = `if test -d volumes/data.img.parts; then cat volumes/data.img.parts/*; else cat volumes/data.img; fi`;
   return puller(prepared, server, {
     name: "git pull, sha256sum -c, cat parts",
+    history,
     before: prepared.repository("image", history),
     serves: path.join(prepared.directory, `image-${history}-after.git`),
     copy: `sha256sum --quiet -c SHA256SUMS && ${put} > ../served.img`,
@@ -87,6 +89,7 @@ function pull(prepared: Prepared, history: number, server: Server): Subject {
   git(prepared.changed, [...tree, "commit", "--quiet", "--message=A change"]);
   return puller(prepared, server, {
     name: "git pull, cp -R of the site",
+    history,
     before,
     serves,
     copy: "mkdir ../served && cp -R . ../served && rm -rf ../served/.git",
@@ -96,6 +99,7 @@ function pull(prepared: Prepared, history: number, server: Server): Subject {
 
 interface Puller {
   readonly name: string;
+  readonly history: number;
   readonly before: string;
   readonly serves: string;
   /** Shell, run in the clone. */
@@ -103,7 +107,8 @@ interface Puller {
   readonly served: string;
 }
 
-function puller(prepared: Prepared, server: Server, { name, before, serves, copy: copying, served }: Puller): Subject {
+function puller(prepared: Prepared, server: Server, peer: Puller): Subject {
+  const { name, history, before, serves, copy: copying, served } = peer;
   const begun = path.join(prepared.directory, `pull-${path.basename(before)}`);
   mkdirSync(begun);
   restore(before, server.repository);
@@ -111,6 +116,7 @@ function puller(prepared: Prepared, server: Server, { name, before, serves, copy
   return {
     name,
     kind: "peer",
+    history,
     serves,
     prepare(directory) {
       copy(begun, directory);

@@ -17,6 +17,24 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "install an OpenSSH client (Debian: apt-get install openssh-client)",
   },
   {
+    pattern: /Bad configuration option|Unsupported option|unknown option -- /,
+    code: "PROGRAM_MISSING",
+    cause: "ssh does not know what we ask of it: it is too old",
+    hint: "install OpenSSH 8.1 or later, or give a token and an https address",
+  },
+  {
+    pattern: /no matching (?:host key type|key exchange method|cipher|MAC)/i,
+    code: "REPOSITORY_UNREACHABLE",
+    cause: "ssh here and the server have no algorithm in common",
+    hint: "one of the two is very old, or allows few: bring both up to date",
+  },
+  {
+    pattern: /Too many authentication failures/,
+    code: "REPOSITORY_DENIED",
+    cause: "the server does not accept the key, and asks for no other",
+    hint: "add the public half as a deploy key with write access to the deployment repository",
+  },
+  {
     pattern: /returned error: 30[1278]|unable to update url base from redirection/,
     code: "REPOSITORY_UNREACHABLE",
     cause: "the repository has moved, and credentials are not sent after it",
@@ -143,6 +161,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "deploy to a bare repository (git init --bare)",
   },
   {
+    pattern: /cannot lock ref .*(?:exists; cannot create|Not a directory)/,
+    code: "PUSH_REJECTED",
+    cause: "a branch or tag that is there has a name that ours would be inside of, or the other way round",
+    hint: "git cannot have both main and main/x: rename or remove the one that is not wanted, or deploy to another branch",
+  },
+  {
     pattern: /denying|remote rejected/i,
     code: "PUSH_REJECTED",
     cause: "the server refuses the push",
@@ -157,12 +181,15 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     pattern:
-      /returned error: 5\d\d|HTTP 5\d\d|Internal Server Error|RPC failed|hung up|early EOF|unexpected disconnect|Connection (?:reset|closed)|Could not resolve host|Connection refused|[Ff]ailed to connect|timed out|unable to access/,
+      /returned error: 5\d\d|HTTP 5\d\d|Internal Server Error|RPC failed|hung up|early EOF|unexpected disconnect|Connection (?:reset|closed)|Could not resolve host|name resolution|No route to host|Network is unreachable|Connection refused|[Ff]ailed to connect|timed out|unable to access/,
     code: "REPOSITORY_UNREACHABLE",
     cause: "the server could not be reached, or broke off",
     hint: "run again; if it stays, check the address, the network and any proxy (https_proxy)",
   },
 ];
+
+/** What git says below every failure of ssh. */
+const ADVICE = /^Please make sure you have the correct access rights|^and the repository exists\./;
 
 /** A failed git command against `url` as an error; what the server itself said is kept as its problems. */
 export function explainGitFailure(what: string, url: string, stderr: string): DeployError {
@@ -172,13 +199,13 @@ export function explainGitFailure(what: string, url: string, stderr: string): De
   if (known) {
     return new DeployError(known.code, `${what} ${url}: ${known.cause}`, { hint: known.hint, problems: said });
   }
-  const last = clean.trim().split("\n").at(-1) || "git gave no reason";
+  const last = clean.split("\n").findLast((line) => line.trim() !== "" && !ADVICE.test(line)) ?? "git gave no reason";
   return new DeployError("PROGRAM_FAILED", `${what} ${url}: ${bounded(last)}`, { problems: said });
 }
 
-/** Whether a push failed because somebody else's landed first. */
+/** Whether a push may have failed because somebody else's landed first: so it is where a ref has moved since. */
 export function isRace(output: string): boolean {
-  return /non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value|reference already exists/i.test(
+  return /non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value|reference already exists|atomic transaction failed/i.test(
     output,
   );
 }

@@ -27,11 +27,13 @@ import { openMemory } from "./memory.ts";
 import { parcelPrefix, pushParcels, refuseTooLarge, removals, removeParcels, splitPush } from "./parcels.ts";
 import { prune } from "./prune.ts";
 import { openSession, type Session } from "./session.ts";
+import { type Survey, surveyBy } from "./survey.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
 import { WireRefusal } from "./wire/transport.ts";
 import { releaseDeltas } from "./wire/release-deltas.ts";
 import {
   commitText,
+  haveMoved,
   type PushResult,
   type Refs,
   type RefUpdate,
@@ -56,8 +58,15 @@ export interface GitDestinationOptions {
 
 /** Somebody else's push landing first is nothing unusual; this many in a row is. */
 const MAX_ATTEMPTS = 20;
+/** A ref that another push holds for the moment is free again before so many tries; one that cannot be written is not. */
+const MAX_UNMOVED = 3;
 
-export function gitDestination(options: GitDestinationOptions): Destination {
+export interface GitDestination extends Destination {
+  /** What is there before a deploy, read so that the deploy need not read it again; earlier releases as far as they are remembered. */
+  survey(): Promise<Survey | undefined>;
+}
+
+export function gitDestination(options: GitDestinationOptions): GitDestination {
   const { access, branch, path } = options;
   const place = { url: access.url, path };
   const session = openSession(access, openMemory(options.cache, { ...place, branch }));
@@ -68,6 +77,10 @@ export function gitDestination(options: GitDestinationOptions): Destination {
         const commit = (await work.refs([name])).get(name);
         return commit === undefined ? undefined : readDeployed(work, await work.fetchTip(commit), place);
       }),
+    survey: () =>
+      session.work("read", (work) =>
+        surveyBy(work, { branch, place }, async (tip) => session.line(tip.commit, prefixOf(place)).slice(1)),
+      ),
     async publish(release, publishing) {
       const published = await session.work("push", (work) =>
         publishUntilFirst({ work, session, release, place, options, publishing }),
@@ -80,17 +93,26 @@ export function gitDestination(options: GitDestinationOptions): Destination {
 /** Tries until no other push lands first. */
 async function publishUntilFirst(attempt: Attempt): Promise<Published> {
   const { log, random } = attempt.options;
+  let unmoved = 0;
   for (let tries = 1; ; tries++) {
-    const published = await attemptPublish(attempt);
-    if (published) return published;
+    const result = await attemptPublish(attempt);
+    if (!("why" in result)) return result;
     if (tries === MAX_ATTEMPTS) {
       throw new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
         hint: "is something else pushing to this branch all the time? Run again when it has stopped",
       });
     }
-    log.info(`another push landed first; trying again (${tries})`);
     await sleep(random() * Math.min(5000, 100 * 2 ** tries));
+    unmoved = (await haveMoved(attempt.work, result.updates)) ? 0 : unmoved + 1;
+    if (unmoved === MAX_UNMOVED) throw result.why;
+    log.info(`another push landed first; trying again (${tries})`);
   }
+}
+
+/** An attempt whose refs the server would not move. */
+interface Lost {
+  readonly why: Error;
+  readonly updates: readonly RefUpdate[];
 }
 
 /** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
@@ -115,8 +137,8 @@ interface Attempt {
   readonly publishing: PublishOptions;
 }
 
-/** One try at the branch as it is now; undefined when it moved meanwhile. */
-async function attemptPublish(attempt: Attempt): Promise<Published | undefined> {
+/** One try at the branch as it is now. */
+async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
   const { work, session, release, place, options, publishing } = attempt;
   const names = refNames(release, options);
   const refs = await work.refs([names.branch, names.tag, ...names.volumes, names.parcels]);
@@ -173,7 +195,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | undefined> 
     updates,
     blobs,
   });
-  if (push.kind === "raced") return undefined;
+  if (push.kind === "raced") return { why: push.why, updates };
   session.deployed({
     tip,
     tree,

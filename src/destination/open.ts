@@ -2,9 +2,9 @@
 import { DeployError } from "../errors.ts";
 import { isRegistryAddress } from "../registry/address.ts";
 import type { Log } from "../util/log.ts";
-import { type Access, type AccessInputs, openAccess, requirePrograms } from "./access.ts";
+import { type AccessInputs, openAccess, requirePrograms } from "./access.ts";
 import type { Destination } from "./destination.ts";
-import { gitDestination } from "./git.ts";
+import { type GitDestination, gitDestination } from "./git.ts";
 import { registryFor } from "./oci/access.ts";
 import { companionsOf, registryDestination } from "./oci/companions.ts";
 import { pruneRegistry } from "./oci/retention.ts";
@@ -30,16 +30,20 @@ export interface DestinationInputs extends AccessInputs {
   readonly log: Log;
 }
 
+export interface OpenDestination extends Disposable {
+  readonly destination: Destination;
+  /** The same where it is a git repository. */
+  readonly repository: GitDestination | undefined;
+}
+
 /** Throws what `openAccess` does, and PROGRAM_MISSING; CONFIG_INVALID for a branch that a registry cannot have. */
-export async function openDestination(
-  inputs: DestinationInputs,
-): Promise<Disposable & { readonly destination: Destination; readonly access: Access | undefined }> {
+export async function openDestination(inputs: DestinationInputs): Promise<OpenDestination> {
   const { settings, cache, log, repository } = inputs;
   if (isRegistryAddress(repository)) {
     const registry = registryFor(inputs);
     const { attestation } = inputs;
     const destination = registryDestination({ registry, ...settings, attestation, log, random: Math.random });
-    return { destination, access: undefined, [Symbol.dispose]() {} };
+    return { destination, repository: undefined, [Symbol.dispose]() {} };
   }
   if (inputs.attestation !== undefined) {
     throw new DeployError("USAGE", "an attestation was given, and only a registry has a place for it", {
@@ -54,7 +58,7 @@ export async function openDestination(
     throw error;
   }
   const destination = gitDestination({ access, ...settings, cache, log, random: Math.random });
-  return { destination, access, [Symbol.dispose]: () => access[Symbol.dispose]() };
+  return { destination, repository: destination, [Symbol.dispose]: () => access[Symbol.dispose]() };
 }
 
 export interface PruneInputs extends AccessInputs {

@@ -6,7 +6,7 @@
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Access } from "./access.ts";
-import { openWorkRepository, type RefUpdate, wholeLine, type WorkRepository } from "./work-repository.ts";
+import { haveMoved, openWorkRepository, type RefUpdate, wholeLine, type WorkRepository } from "./work-repository.ts";
 
 export interface PruneOptions {
   readonly access: Access;
@@ -61,6 +61,7 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
     onProgress: (text) => log.progress(text.trim()),
   });
   if (push.kind === "raced") {
+    if (!(await haveMoved(work, updates))) throw push.why;
     throw new DeployError("PUSH_REJECTED", `${options.branch} moved while its history was cut`, {
       hint: "nothing was changed; run again",
     });

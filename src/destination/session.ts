@@ -6,6 +6,7 @@ import type { TreeEntry } from "../util/git.ts";
 import type { Access } from "./access.ts";
 import type { Changes } from "./changes.ts";
 import type { Memory } from "./memory.ts";
+import { lineage } from "./wire/lineage.ts";
 import { type GitObject, headerField, objectId } from "./wire/object.ts";
 import { openTransport } from "./wire/open-wire.ts";
 import { type Transport, WireRefusal } from "./wire/transport.ts";
@@ -20,7 +21,12 @@ export interface Session {
   remember(commits: readonly string[], prefix: string): void;
   /** The same after a push that went well, whoever pushed. */
   deployed(deployed: Deployed): void;
+  /** Manifests of a commit and those before it, newest first, as far as they are known here: nobody is asked. */
+  line(commit: string, prefix: string): readonly Buffer[];
 }
+
+/** Releases that are remembered without their files, so that a summary can tell how sizes went. */
+const LINE = 8;
 
 /** A commit that we have pushed, and how it came from the tip before. */
 export interface Deployed extends Pick<Changes, "removed" | "added"> {
@@ -46,8 +52,10 @@ export function openSession(access: Access, memory: Memory): Session {
     loaded = new Set(objects.keys());
     return objects;
   };
+  const line = (commit: string, prefix: string) => lineage(known(), commit, `${prefix}manifest.json`, LINE);
   const remember: Session["remember"] = (commits, prefix) => {
     const ids = new Set(commits.flatMap((commit) => [...essence(known(), commit, prefix)]));
+    for (const { ids: earlier } of line(commits[0] ?? "", prefix)) for (const id of earlier) ids.add(id);
     const isNews = ids.size !== loaded.size || [...ids].some((id) => !loaded.has(id));
     if (isNews && ids.size > 0) memory.save([...ids].flatMap((id) => known().get(id) ?? []));
   };
@@ -69,6 +77,7 @@ export function openSession(access: Access, memory: Memory): Session {
       return await action(work);
     },
     remember,
+    line: (commit, prefix) => line(commit, prefix).map(({ manifest }) => manifest),
     deployed({ tip, commit, tree, text, added, removed, volumes, prefix }) {
       if (!known().has(commit)) rebuild(known(), { tip, tree, text, added, removed });
       for (const { path, content } of added) {

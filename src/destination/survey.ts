@@ -5,7 +5,7 @@ import { parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
 import type { Access } from "./access.ts";
 import { type Place, prefixOf, readDeployed } from "./deployed.ts";
-import { openWorkRepository, type Tip, type WorkRepository } from "./work-repository.ts";
+import { openWorkRepository, type Tip, type Workbench, type WorkRepository } from "./work-repository.ts";
 
 /** A file of a volume: its path and the git id of its content. */
 export interface VolumeFile {
@@ -35,8 +35,18 @@ export interface SurveyOptions {
 export async function survey(options: SurveyOptions): Promise<Survey | undefined> {
   const place = { url: options.access.url, path: options.path };
   using work = await openWorkRepository(options.access);
-  const branch = `refs/heads/${options.branch}`;
-  const commit = (await work.refs([branch])).get(branch);
+  // Awaited here: the repository is gone when this returns.
+  return await surveyBy(work, { ...options, place }, (tip) => manifestsOf(work, tip, { ...options, place }));
+}
+
+/** The same by whoever has the repository at hand; `earlier` gives the manifests before the tip's, newest first. */
+export async function surveyBy(
+  work: Workbench,
+  { branch, place }: { readonly branch: string; readonly place: Place },
+  earlier: (tip: Tip) => Promise<readonly Uint8Array[]>,
+): Promise<Survey | undefined> {
+  const name = `refs/heads/${branch}`;
+  const commit = (await work.refs([name])).get(name);
   if (commit === undefined) return undefined;
   const tip = await work.fetchTip(commit);
   const manifest = await readDeployed(work, tip, place);
@@ -46,12 +56,12 @@ export async function survey(options: SurveyOptions): Promise<Survey | undefined
     const found = await filesOf(volume, work, tip, place);
     if (found) files.set(volume.name, found);
   }
-  return { manifest, files, line: await deployments(manifest, work, tip, { ...options, place }) };
+  return { manifest, files, line: lineOf(manifest, await earlier(tip)) };
 }
 
 async function filesOf(
   { name, layout }: DataVolume,
-  work: WorkRepository,
+  work: Workbench,
   tip: Tip,
   place: Place,
 ): Promise<readonly VolumeFile[] | undefined> {
@@ -66,27 +76,35 @@ async function filesOf(
   return bytes && parseIndex(bytes.toString("utf8"));
 }
 
-async function deployments(
-  newest: ReleaseManifest,
+/** Manifests before the tip's, newest first; none from where our place was empty. */
+async function manifestsOf(
   work: WorkRepository,
   tip: Tip,
-  { place, deployments: wanted }: SurveyOptions & { readonly place: Place },
-): Promise<readonly ReleaseManifest[]> {
+  { place, deployments }: SurveyOptions & { readonly place: Place },
+): Promise<readonly Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for (const commit of (await work.fetchLine(tip.commit, deployments)).slice(1)) {
+    const bytes = await work.readFile(commit, `${prefixOf(place)}manifest.json`);
+    if (!bytes) break;
+    found.push(bytes);
+  }
+  return found;
+}
+
+/** Oldest first, up to one that cannot be read. Another site's deployment leaves ours as it was. */
+function lineOf(newest: ReleaseManifest, earlier: readonly Uint8Array[]): readonly ReleaseManifest[] {
   const line = [newest];
-  const file = `${prefixOf(place)}manifest.json`;
-  for (const commit of (await work.fetchLine(tip.commit, wanted)).slice(1)) {
-    const bytes = await work.readFile(commit, file);
-    // Another site's deployment leaves ours as it was; before our first one there is nothing.
-    const manifest = bytes && readable(bytes, file);
+  for (const bytes of earlier) {
+    const manifest = readable(bytes);
     if (!manifest) break;
     if (manifest.sequence !== line[0]?.sequence) line.unshift(manifest);
   }
   return line;
 }
 
-function readable(bytes: Uint8Array, file: string): ReleaseManifest | undefined {
+function readable(bytes: Uint8Array): ReleaseManifest | undefined {
   try {
-    return parseManifest(bytes, file);
+    return parseManifest(bytes, "manifest.json");
   } catch (error) {
     if (error instanceof DeployError) return undefined;
     throw error;

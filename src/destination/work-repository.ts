@@ -78,7 +78,20 @@ export interface RefUpdate {
   readonly expected: string | undefined;
 }
 
-export type PushResult = { readonly kind: "pushed"; readonly sent: string | undefined } | { readonly kind: "raced" };
+export type PushResult = { readonly kind: "pushed"; readonly sent: string | undefined } | Raced;
+
+/** The server would not move the refs from where they were when we looked. */
+export interface Raced {
+  readonly kind: "raced";
+  /** What it said. Servers have the same words for a ref that cannot be written at all: then nobody has moved it. */
+  readonly why: Error;
+}
+
+/** Whether somebody has moved one of these refs since. */
+export async function haveMoved(work: Workbench, updates: readonly RefUpdate[]): Promise<boolean> {
+  const refs = await work.refs(updates.map(({ name }) => name));
+  return updates.some(({ name, expected }) => refs.get(name) !== expected);
+}
 
 /**
  * Files above this are stored without a delta search against their neighbours, so that memory stays bounded. Parts of images are
@@ -260,8 +273,9 @@ class GitWork implements WorkRepository {
     const result = await this.#git.try([...packing, ...verb, ...leases, ORIGIN, ...refspecs], { onStderr: onProgress });
     if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
     const output = result.stdout.toString("utf8") + result.stderr;
-    if (isRace(output)) return { kind: "raced" };
-    throw explainGitFailure("cannot push to", this.#url, output);
+    const why = explainGitFailure("cannot push to", this.#url, output);
+    if (isRace(output)) return { kind: "raced", why };
+    throw why;
   }
 }
 

@@ -33,19 +33,23 @@ const impatient = (access: Access): Access => ({
 });
 
 export interface CompareOptions {
-  readonly access: Access;
-  readonly config: Config;
+  /** Looks at what is deployed. */
+  readonly look: () => Promise<Survey | undefined>;
   readonly log: Log;
   /** Where the release would go, where this run does not deploy: a dry run says what it would push. */
   readonly rehearse: { readonly destination: Destination; readonly publish: PublishOptions } | undefined;
 }
 
-export function comparer({ access, config, log, rehearse }: CompareOptions): NonNullable<Ports["compare"]> {
+/** Looks at a repository that this run does not deploy to. */
+export function surveyor(access: Access, { deploy: { branch, path } }: Config): CompareOptions["look"] {
+  return () => survey({ access, branch, path, deployments: DEPLOYMENTS });
+}
+
+export function comparer({ look, log, rehearse }: CompareOptions): NonNullable<Ports["compare"]> {
   return async ({ manifest, kernels, volumes }) => {
     let now: Survey | undefined;
     try {
-      const { branch, path } = config.deploy;
-      now = await survey({ access, branch, path, deployments: DEPLOYMENTS });
+      now = await look();
     } catch (error) {
       log.info(`not compared with what is deployed: ${messageOf(error)}`);
       return undefined;

@@ -4,7 +4,7 @@ import path from "node:path";
 import { readConfigFile, readNamedFile } from "../cli/config-file.ts";
 import { type Access, openAccess } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
-import { gitDestination } from "../destination/git.ts";
+import { type GitDestination, gitDestination } from "../destination/git.ts";
 import { openDestination } from "../destination/open.ts";
 import { isRegistryAddress } from "../registry/address.ts";
 import { readConfig } from "../inputs/config.ts";
@@ -24,7 +24,7 @@ import { renderComment, renderSummary } from "../report/summary.ts";
 import { renderFindings, renderVerdict } from "../report/text.ts";
 import { type Ports, run } from "../run.ts";
 import type { Log } from "../util/log.ts";
-import { type CompareOptions, comparer, readingAccess } from "./compare.ts";
+import { comparer, readingAccess, surveyor } from "./compare.ts";
 import type { ActionInputs } from "./inputs.ts";
 import { locator } from "./locate.ts";
 import { forgeOf } from "./order.ts";
@@ -64,10 +64,10 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
       directory: inputs.directory,
       tools: { "unikernel-deploy": ports.version },
       ...(opened ? { destination: opened.destination, publish } : {}),
-      ...comparing({ access: opened?.access, reading, config, publish, log: ports.log }),
+      ...comparing({ deploying: opened?.repository, reading, config, publish, log: ports.log }),
     });
   const found = await cachedRun(inputs, plan, ports.log, () =>
-    opened?.access ? remembering(inputs, config, ports, once) : once(),
+    opened?.repository ? remembering(inputs, config, ports, once) : once(),
   );
   const result = inputs.mode === "check" ? withBuildReport(found) : found;
   const summary = renderSummary(result);
@@ -117,21 +117,23 @@ function tokenFor(repository: string, inputs: ActionInputs, env: NodeJS.ProcessE
   return elsewhere ? undefined : inputs.token;
 }
 
-interface Comparing extends Omit<CompareOptions, "access" | "rehearse"> {
-  /** For deploying. */
-  readonly access: Access | undefined;
+interface Comparing {
+  /** Where this run deploys to. */
+  readonly deploying: GitDestination | undefined;
   /** For looking only. */
   readonly reading: Access | undefined;
+  readonly config: Config;
   readonly publish: PublishOptions;
+  readonly log: Log;
 }
 
-function comparing({ access, reading, config, publish, log }: Comparing): Pick<Ports, "compare"> {
-  if (access) return { compare: comparer({ access, config, log, rehearse: undefined }) };
+function comparing({ deploying, reading, config, publish, log }: Comparing): Pick<Ports, "compare"> {
+  if (deploying) return { compare: comparer({ look: () => deploying.survey(), log, rehearse: undefined }) };
   if (!reading) return {};
   const { branch, path: directory, history } = config.deploy;
   const destination = gitDestination({ access: reading, branch, path: directory, history, log, random: Math.random });
   const rehearse = { destination, publish };
-  return { compare: comparer({ access: reading, config, log, rehearse }) };
+  return { compare: comparer({ look: surveyor(reading, config), log, rehearse }) };
 }
 
 /** Restores before the run and saves after it; after a run that failed only where the inputs ask for that. */

@@ -415,5 +415,28 @@ describe("a machine set up for something else", () => {
     assert.equal(ran.code, 0, ran.stderr);
     assert.equal(await git(repository, "show", "main:NOTES"), "mine");
     assert.equal(await git(repository, "rev-list", "--count", "main"), "2");
+    // A race is no reason to fetch what is at hand.
+    assert.match(ran.stderr, /another push landed first/);
+    assert.doesNotMatch(ran.stderr, /git pushes it instead/);
   });
+
+  for (const [what, block, message] of [
+    ["is in the way of ours", ["update-ref", "refs/heads/main/x"], /has a name that ours would be inside of/],
+    ["cannot be written", undefined, /refuses the push/],
+  ] as const) {
+    test(`a branch that ${what} is told, and not taken for a race`, async () => {
+      await using server = await gitServer({ token: TOKEN });
+      const repository = await server.createRepository("www");
+      const url = server.repositoryUrl("www", "git");
+      if (block) {
+        const empty = await git(repository, "hash-object", "-t", "tree", "-w", "--stdin");
+        await git(repository, ...block, await git(repository, "commit-tree", empty, "-m", "Other"));
+      } else await writeFile(path.join(repository, "refs", "heads", "main.lock"), "");
+      const ran = await project.cli("deploy", "--release", project.directory.join("release"), "--repository", url);
+      assert.equal(ran.code, 3, ran.stderr);
+      assert.match(ran.stderr, message);
+      assert.doesNotMatch(ran.stderr, /in a row/);
+      assert.ok(server.totals().requests < 40, `${server.totals().requests} requests`);
+    });
+  }
 });

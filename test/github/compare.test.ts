@@ -1,6 +1,6 @@
 /** Setting a release beside what is deployed: what is read, from whom, and with whose token. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { openAccess } from "../../src/destination/access.ts";
 import { survey } from "../../src/destination/survey.ts";
@@ -9,6 +9,7 @@ import { readActionInputs } from "../../src/github/inputs.ts";
 import { readConfig } from "../../src/inputs/config.ts";
 import { actionStyle } from "../../src/inputs/raw.ts";
 import { runAction } from "../support/action-runner.ts";
+import { cacheService } from "../support/cache-service.ts";
 import { gitServer } from "../support/git-server.ts";
 import { git } from "../support/process.ts";
 import { newProject, type Project, ROOT, runCli } from "../support/project.ts";
@@ -123,6 +124,55 @@ describe("the Action", () => {
     assert.equal(comparison.push.sequence, 2);
     assert.match(result.summary, /release 1 \| difference/);
   });
+
+  for (const layout of ["image", "files"]) {
+    test(`receives next to nothing where its cache knows what is deployed (layout ${layout})`, async () => {
+      await using project = await newProject();
+      await using cache = await cacheService();
+      await using server = await gitServer({ token: "secret" });
+      await server.createRepository("deployment");
+      await project.write(
+        Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`site/pages/${i}/index.html`, `page ${i}\n`])),
+      );
+      const deploying = async (run: number) => {
+        await project.write({ "site/index.html": `page of run ${run}` });
+        await project.commit();
+        server.reset();
+        // A runner is a new machine each time, with the same paths as the one before.
+        await rm(project.directory.join("temp"), { recursive: true, force: true });
+        const result = await runAction({
+          directory: ROOT,
+          workspace: project.source,
+          runnerTemp: project.directory.join("temp"),
+          inputs: {
+            mode: "deploy",
+            kernel: "www.hvt",
+            data: "site",
+            layout,
+            token: "secret",
+            "deployment-repository": server.repositoryUrl("deployment"),
+          },
+          env: { ...cache.env },
+          context: {
+            sha: await git(project.source, "rev-parse", "HEAD"),
+            repository: "mirage/www",
+            runId: String(run),
+          },
+        });
+        assert.equal(result.conclusion, "success", result.log);
+        assert.equal(result.outputs["sequence"], String(run));
+        return result;
+      };
+      await deploying(1);
+      await deploying(2);
+      const result = await deploying(3);
+      const { bytesOut, requests } = server.totals();
+      assert.ok(bytesOut < 5000, `${bytesOut} bytes received in ${requests} requests`);
+      // What was deployed before is remembered as well: the chart has it.
+      assert.match(result.summary, /bar \[\d+(?:\.\d+)?, \d/);
+      assert.match(result.summary, /release 2 \| difference/);
+    });
+  }
 
   test("goes on without what it cannot read", async () => {
     await using project = await newProject();

@@ -1,10 +1,10 @@
 /** A push: the commands and the pack to receive-pack (gitprotocol-pack), and what it says to them. */
-import type { RefUpdate } from "../work-repository.ts";
+import type { Raced, RefUpdate } from "../work-repository.ts";
 import { encodePack, type PackObject } from "./pack.ts";
 import { decodeLines, encodeLine, FLUSH } from "./pkt-line.ts";
 import { type Transport, WireRefusal } from "./transport.ts";
 
-export type WireResult = { readonly kind: "pushed"; readonly bytes: number } | { readonly kind: "raced" };
+export type WireResult = { readonly kind: "pushed"; readonly bytes: number } | Raced;
 
 const NOTHING = "0".repeat(40);
 const CAPABILITIES = "report-status atomic side-band-64k object-format=sha1 agent=git/unikernel-deploy";
@@ -48,11 +48,13 @@ function judge(answer: Buffer, updates: readonly RefUpdate[], bytes: number): Wi
   if (report === undefined) throw new WireRefusal("an answer that is not a report");
   const refused = report.filter((line) => line.startsWith("ng "));
   if (refused.length > 0) {
+    const why = new WireRefusal(refused.join("; "));
+    // What git says of one ref it says of all in an atomic push, and names the one at most in the second side band.
     const raced = refused.some((line) =>
-      /failed to update ref|incorrect old value|cannot lock|already exists/.test(line),
+      /failed to update ref|incorrect old value|cannot lock|already exists|atomic transaction failed/.test(line),
     );
-    if (raced) return { kind: "raced" };
-    throw new WireRefusal(refused.join("; "));
+    if (raced) return { kind: "raced", why };
+    throw why;
   }
   const done = new Set(report.filter((line) => line.startsWith("ok ")).map((line) => line.slice(3)));
   if (report.includes("unpack ok") && updates.every(({ name }) => done.has(name))) return { kind: "pushed", bytes };

@@ -76,14 +76,20 @@ export function listNames(objects: Objects, root: string, directory: string): re
 
 /** The file at a path; undefined where there is none, or something else. */
 export function findFile(objects: Objects, root: string, path: string): TreeEntry | undefined {
-  let at: TreeEntry = { mode: DIRECTORY, id: root };
+  const found = findEntries(objects, root, path)?.at(-1);
+  return found && /^100(?:644|755)$/.test(found.mode) ? found : undefined;
+}
+
+/** What lies on the way to a path, from the root to what is there; undefined where nothing is. */
+export function findEntries(objects: Objects, root: string, path: string): readonly TreeEntry[] | undefined {
+  const way: TreeEntry[] = [{ mode: DIRECTORY, id: root }];
   for (const segment of path.split("/")) {
-    const found: TreeEntry | undefined =
-      at.mode === DIRECTORY ? parseTree(treeBytes(objects, at.id)).get(encode(segment)) : undefined;
+    const { mode, id } = way.at(-1) as TreeEntry;
+    const found = mode === DIRECTORY ? parseTree(treeBytes(objects, id)).get(encode(segment)) : undefined;
     if (!found) return undefined;
-    at = found;
+    way.push(found);
   }
-  return /^100(?:644|755)$/.test(at.mode) ? at : undefined;
+  return way;
 }
 
 /** A tree that was made, and the one that stood in its place, which it resembles. */

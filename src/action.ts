@@ -6,13 +6,25 @@ import type { Log } from "./util/log.ts";
 
 declare const __VERSION__: string;
 
+/** Milliseconds. */
+const PROGRESS_EVERY = 15_000;
+
 const log: Log = {
   info: (message) => core.info(message),
   warning: (message) => core.warning(message),
   raw: (chunk) => void process.stdout.write(chunk),
-  // A log keeps every line: progress that replaces itself has no place in one.
-  progress() {},
+  progress: seldom(core.info),
 };
+
+/** A log keeps every line: of progress that replaces itself it gets one now and then, where something takes long. */
+function seldom(say: (message: string) => void): (message: string) => void {
+  let next = performance.now() + PROGRESS_EVERY;
+  return (message) => {
+    if (message === "" || performance.now() < next) return;
+    next = performance.now() + PROGRESS_EVERY;
+    say(message);
+  };
+}
 
 async function main(): Promise<void> {
   const { readActionInputs } = await import("./github/inputs.ts");

@@ -88,7 +88,7 @@ function* tooLargeToLoad(path: string, { size, info }: KernelArtifact, memory: n
 function tooMuchAtOnce(total: number): Remark {
   return {
     severity: "warning",
-    message: `kernels and images have ${formatSize(total)} together; GitHub refuses a push above ${formatSize(MAX_PUSH)}, as a first deploy is`,
+    message: `kernels and images have ${formatSize(total)} together; a first deploy takes several pushes, and forges advise against repositories of more than ${formatSize(MAX_PUSH)}`,
     hint: "serve large media from elsewhere, or deploy to an OCI registry",
   };
 }

@@ -88,10 +88,16 @@ export async function requirePrograms({ url, env }: Access): Promise<void> {
   });
 }
 
+/** Nothing came or went for so long (seconds). */
+const SILENCE = 15 * 60;
+
 const OURS: readonly [string, string][] = [
   ["core.hooksPath", "/dev/null"],
   ["gc.auto", "0"],
   ["maintenance.auto", "false"],
+  // A server may think about a large push for minutes; one that says nothing for longer is gone.
+  ["http.lowSpeedLimit", "1"],
+  ["http.lowSpeedTime", String(SILENCE)],
 ];
 
 /**
@@ -118,6 +124,8 @@ function sshAccess(url: string, key: string, hosts: string, base: NodeJS.Process
       "StrictHostKeyChecking yes",
       "BatchMode yes",
       "ConnectTimeout 30",
+      "ServerAliveInterval 60",
+      `ServerAliveCountMax ${SILENCE / 60}`,
     ];
     write("config", `Host *\n${options.map((line) => `  ${line}\n`).join("")}`);
     return {

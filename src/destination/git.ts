@@ -165,6 +165,8 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
   });
   const change = releaseChanges(files, manifest.name, { prefix, tree: tip?.tree ?? new Map(), current });
   refuseInTheWay(change.inTheWay, place);
+  const blobs = [...change.newBlobs, ...volumes.newBlobs];
+  refuseTooLarge(blobs);
   const planned: Published = {
     outcome: "planned",
     manifest,
@@ -186,7 +188,6 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
     { name: names.tag, id: tagObject, expected: refs.get(names.tag) },
     ...volumes.updates,
   ];
-  const blobs = [...change.newBlobs, ...volumes.newBlobs];
   const push = await pushAll(attempt, {
     parcels: parcelsAmong(refs, names.parcels),
     tip,
@@ -233,7 +234,6 @@ function refuseTooMuch(work: Workbench, bytes: number): void {
 async function pushAll({ work, release, place, options }: Attempt, shipment: Shipment): Promise<PushResult> {
   const { tip, current, manifest, updates, blobs } = shipment;
   const { log, branch, path } = options;
-  refuseTooLarge(blobs);
   log.progress(`packing ${count(blobs.length, "new file")}`);
   const deltas =
     tip && current
@@ -294,6 +294,12 @@ async function earlierOutcome(
     const tip = refs.get(`refs/heads/${options.branch}`);
     const isHere =
       tip !== undefined && (tip === tagged.commit || (await wholeLine(options.access, tip)).includes(tagged.commit));
+    if (isHere && tip !== tagged.commit && current) {
+      const now = `release ${current.sequence} (of source commit ${current.source.commit.slice(0, 12)})`;
+      options.log.info(
+        `hosts get ${now}, and release ${tagged.manifest.sequence} was before it; force deploys it again`,
+      );
+    }
     if (isHere) return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
   }
   if (!current || !(await isSuperseded(release.manifest, current, publishing))) return undefined;

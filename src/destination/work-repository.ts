@@ -3,13 +3,15 @@
  * fetched, files only when asked for, and nothing is ever checked out.
  */
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DeployError } from "../errors.ts";
+import type { ExecResult } from "../util/exec.ts";
 import { tempDir } from "../util/files.ts";
 import { type Git, gitIn, listTree, type TreeEntry } from "../util/git.ts";
 import type { Access } from "./access.ts";
 import { blobStream } from "./blob-stream.ts";
 import type { RepositoryFile } from "./contents.ts";
-import { explainGitFailure, isRace } from "./git-errors.ts";
+import { explainGitFailure, isRace, isTransient } from "./git-errors.ts";
 import type { PackObject } from "./wire/pack.ts";
 
 /** The branch as it is now. */
@@ -98,6 +100,8 @@ export async function haveMoved(work: Workbench, updates: readonly RefUpdate[]):
  * above it: among parts of one image there is nothing to be found, and looking for it takes longer than all the rest.
  */
 const BIG_FILE = "3m";
+/** Milliseconds before the same is asked again of a server that broke off or was too busy. */
+const PAUSES = [1000, 4000];
 const IDENTITY = "unikernel-deploy <unikernel-deploy@deploy.invalid>";
 const ORIGIN = "origin";
 
@@ -154,9 +158,19 @@ class GitWork implements WorkRepository {
     this.#remove();
   }
 
+  /** Asks again where the server or the way to it was not up to it. */
+  async #ask(args: readonly string[]): Promise<ExecResult> {
+    for (let tries = 0; ; tries++) {
+      const result = await this.#git.try(args);
+      const pause = PAUSES[tries];
+      if (result.code === 0 || pause === undefined || !isTransient(result.stderr)) return result;
+      await sleep(pause);
+    }
+  }
+
   async refs(names: readonly string[]): Promise<Refs> {
     const patterns = names.map((name) => (name.endsWith("/") ? `${name}*` : name));
-    const result = await this.#git.try(["ls-remote", "--quiet", ORIGIN, ...patterns]);
+    const result = await this.#ask(["ls-remote", "--quiet", ORIGIN, ...patterns]);
     if (result.code !== 0) throw explainGitFailure("cannot read", this.#url, result.stderr);
     const refs = new Map<string, string>();
     for (const line of result.stdout.toString("utf8").split("\n")) {
@@ -189,7 +203,7 @@ class GitWork implements WorkRepository {
   }
 
   async fetchWholeLine(tip: string): Promise<readonly string[]> {
-    const result = await this.#git.try(["fetch", "--quiet", "--filter=tree:0", "--no-tags", ORIGIN, tip]);
+    const result = await this.#ask(["fetch", "--quiet", "--filter=tree:0", "--no-tags", ORIGIN, tip]);
     if (result.code !== 0) throw explainGitFailure("cannot fetch from", this.#url, result.stderr);
     return (await this.#git.run(["rev-list", "--first-parent", tip])).split("\n");
   }
@@ -209,7 +223,7 @@ class GitWork implements WorkRepository {
 
   async #fetch(what: readonly string[], depth = 1): Promise<void> {
     const options = ["--quiet", `--depth=${depth}`, "--filter=blob:none", "--no-tags"];
-    const result = await this.#git.try(["fetch", ...options, ORIGIN, ...what]);
+    const result = await this.#ask(["fetch", ...options, ORIGIN, ...what]);
     if (result.code !== 0) throw explainGitFailure("cannot fetch from", this.#url, result.stderr);
   }
 
@@ -270,12 +284,24 @@ class GitWork implements WorkRepository {
     // A search among unrelated parts of an image costs minutes and finds nothing; its neighbour is its own older self.
     const packing = ["-c", resembling ? "pack.window=1" : `core.bigFileThreshold=${BIG_FILE}`];
     const verb = ["push", "--porcelain", "--progress", "--atomic"];
-    const result = await this.#git.try([...packing, ...verb, ...leases, ORIGIN, ...refspecs], { onStderr: onProgress });
-    if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
-    const output = result.stdout.toString("utf8") + result.stderr;
-    const why = explainGitFailure("cannot push to", this.#url, output);
-    if (isRace(output)) return { kind: "raced", why };
-    throw why;
+    for (let tries = 0; ; tries++) {
+      const argv = [...packing, ...verb, ...leases, ORIGIN, ...refspecs];
+      const result = await this.#git.try(argv, { onStderr: onProgress });
+      if (result.code === 0) return { kind: "pushed", sent: sentBytes(result.stderr) };
+      const output = result.stdout.toString("utf8") + result.stderr;
+      const why = explainGitFailure("cannot push to", this.#url, output);
+      if (isRace(output)) return { kind: "raced", why };
+      const pause = PAUSES[tries];
+      if (pause === undefined || !isTransient(output)) throw why;
+      await sleep(pause);
+      // The answer may be lost although the server took everything.
+      if (await this.#areThere(updates)) return { kind: "pushed", sent: undefined };
+    }
+  }
+
+  async #areThere(updates: readonly RefUpdate[]): Promise<boolean> {
+    const refs = await this.refs(updates.map(({ name }) => name));
+    return updates.every(({ name, id }) => refs.get(name) === id);
   }
 }
 

@@ -4,8 +4,12 @@ import { messageOf } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 import type { ActionInputs } from "./inputs.ts";
 
-/** Asks the API of the server that the job runs on, with the job's own token, about the job's own repository. */
-export function forgeOf(inputs: ActionInputs, env: NodeJS.ProcessEnv, log: Log): Forge | undefined {
+/** Asks the API of the server that the job runs on, with a token for it, about the job's own repository. */
+export function forgeOf(
+  inputs: Pick<ActionInputs, "token" | "repository" | "server">,
+  env: NodeJS.ProcessEnv,
+  log: Log,
+): Forge | undefined {
   const { token, repository, server } = inputs;
   const [owner, repo] = repository.split("/");
   const baseUrl = env.GITHUB_API_URL;

@@ -55,9 +55,10 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   ports.log.info(`${plan.deploy ? "will deploy" : "will not deploy"}: ${plan.reason}`);
   // Keys are judged before minutes are spent on a build.
   using opened = plan.deploy ? await destinationFor(inputs, config, ports) : undefined;
-  const forge = forgeOf(inputs, ports.env, ports.log);
-  const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
   using reading = opened || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
+  const token = opened || reading ? forgeToken(config.deploy.repository, inputs, ports.env) : undefined;
+  const forge = forgeOf({ ...inputs, token }, ports.env, ports.log);
+  const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
   const once = () =>
     run(plan, config, {
       ...ports,
@@ -111,10 +112,22 @@ async function remembering(
 /** The job's own token is the input's default. It is of no use to another server, and none of its business. */
 function tokenFor(repository: string, inputs: ActionInputs, env: NodeJS.ProcessEnv): string | undefined {
   // Which registry is the server's own is known where registries are.
-  if (isRegistryAddress(repository) || !inputs.token?.startsWith("ghs_")) return inputs.token;
+  if (isRegistryAddress(repository) || !isOfJob(inputs.token)) return inputs.token;
+  return isElsewhere(repository, inputs, env) ? undefined : inputs.token;
+}
+
+/** For the server that the job runs on: a token that was given for another is none of its business either. */
+function forgeToken(repository: string | undefined, inputs: ActionInputs, env: NodeJS.ProcessEnv): string | undefined {
+  if (repository === undefined || isOfJob(inputs.token)) return inputs.token;
+  return isRegistryAddress(repository) || isElsewhere(repository, inputs, env) ? undefined : inputs.token;
+}
+
+const isOfJob = (token: string | undefined) => token?.startsWith("ghs_") === true;
+
+/** Whether a token for the repository goes to another server than the job's. */
+function isElsewhere(repository: string, inputs: ActionInputs, env: NodeJS.ProcessEnv): boolean {
   using plain = openAccess({ ...inputs, env, repository, token: undefined, sshKey: undefined });
-  const elsewhere = /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
-  return elsewhere ? undefined : inputs.token;
+  return /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
 }
 
 interface Comparing {

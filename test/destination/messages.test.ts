@@ -72,6 +72,34 @@ const SAID: readonly [name: string, text: string, code: string, message: RegExp,
     /expired/,
   ],
   [
+    "ssh: no way to the host",
+    "ssh: connect to host forge.example port 22: No route to host\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.",
+    "REPOSITORY_UNREACHABLE",
+    /could not be reached/,
+    /check the address/,
+  ],
+  [
+    "ssh: too old",
+    "/tmp/k/config: line 4: Bad configuration option: identityagent\n/tmp/k/config: terminating, 1 bad configuration options\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.",
+    "PROGRAM_MISSING",
+    /it is too old/,
+    /OpenSSH 8\.1/,
+  ],
+  [
+    "ssh: nothing in common",
+    "Unable to negotiate with 192.0.2.1 port 22: no matching host key type found. Their offer: ssh-rsa\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.",
+    "REPOSITORY_UNREACHABLE",
+    /no algorithm in common/,
+    /up to date/,
+  ],
+  [
+    "git: a name inside of another",
+    "remote: error: cannot lock ref 'refs/heads/main': 'refs/heads/main/x' exists; cannot create 'refs/heads/main'\n ! [remote rejected] main -> main (atomic transaction failed)",
+    "PUSH_REJECTED",
+    /would be inside of/,
+    /rename or remove/,
+  ],
+  [
     "GitHub: archived",
     "remote: This repository was archived so it is read-only.\nfatal: unable to access 'https://github.com/o/r.git/': The requested URL returned error: 403",
     "REPOSITORY_DENIED",
@@ -212,6 +240,12 @@ const SAID: readonly [name: string, text: string, code: string, message: RegExp,
     /safe\.directory/,
   ],
 ];
+
+test("what nobody knows is told in git's last words, without its advice", () => {
+  const text =
+    "fatal: something new\n\nPlease make sure you have the correct access rights\nand the repository exists.\n";
+  assert.match(explainGitFailure("cannot push to", "u", text).message, /u: fatal: something new$/);
+});
 
 describe("the words of", () => {
   for (const [name, text, code, message, hint] of SAID) {

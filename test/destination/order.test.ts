@@ -128,8 +128,9 @@ describe("in the Action", () => {
     then: keyof typeof releases,
     fault?: () => RestAnswer | undefined,
     repository = REPOSITORY,
+    token = TOKEN,
   ) {
-    await using server = await gitServer({ token: TOKEN });
+    await using server = await gitServer({ token });
     await server.createRepository("deployment");
     await using api: GithubRest = await githubRest({
       token: TOKEN,
@@ -143,7 +144,7 @@ describe("in the Action", () => {
           mode: "deploy",
           release: releases[name],
           "deployment-repository": server.repositoryUrl("deployment", "git"),
-          token: TOKEN,
+          token,
         },
         context: {
           eventName: "push",
@@ -179,6 +180,12 @@ describe("in the Action", () => {
     assert.match(old.log, /going by their commit times/);
     const broken = await after("b", "a", () => ({ status: 403, body: { message: "rate limit" } }));
     assert.equal(broken.changed, "false");
+  });
+
+  test("GitHub is not asked with a token for another server", async () => {
+    const other = await after("b", "a", undefined, REPOSITORY, "a-token-for-the-server-of-deployments");
+    assert.deepEqual([other.changed, other.asked], ["false", 0]);
+    assert.match(other.log, /going by their commit times/);
   });
 
   test("only the job's own repository is asked about", async () => {

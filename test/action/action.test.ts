@@ -37,6 +37,14 @@ async function act(project: Project, options: Omit<RunActionOptions, "directory"
   return result;
 }
 
+/** The wire form of an ed25519 key that nobody has. */
+const PUBLIC_KEY = Buffer.concat([
+  Buffer.from([0, 0, 0, 11]),
+  Buffer.from("ssh-ed25519"),
+  Buffer.from([0, 0, 0, 32]),
+  Buffer.alloc(32, 7),
+]).toString("base64");
+
 describe("mode auto", () => {
   test("builds, checks and deploys a push to the default branch", async () => {
     await using project = await newProject();
@@ -234,19 +242,22 @@ describe("credentials", () => {
     assert.match(result.log, /known-hosts/);
   });
 
-  test("a public key in place of the private one is told before anything is built", async () => {
-    await using project = await newProject();
-    const result = await act(project, {
-      inputs: {
-        build: "echo the build ran",
-        "deployment-repository": "git@localhost:x.git",
-        "ssh-key": "ssh-ed25519 AAAAC3Nza me",
-      },
+  for (const [what, key] of [
+    ["a public key in place of the private one", { "ssh-key": "ssh-ed25519 AAAAC3Nza me" }],
+    ["a signing key that is none", { "signing-key": "not a key" }],
+    ["a public signing key whose other half no agent has", { "signing-key": `ssh-ed25519 ${PUBLIC_KEY} me` }],
+  ] as const) {
+    test(`${what} is told before anything is built`, async () => {
+      await using project = await newProject();
+      const repository = "ssh-key" in key ? "git@localhost:x.git" : "https://x-access-token:t@localhost/x.git";
+      const result = await act(project, {
+        inputs: { build: "echo the build ran", "deployment-repository": repository, ...key },
+      });
+      assert.equal(result.conclusion, "failure");
+      assert.match(result.log, /KEY_INVALID/);
+      assert.doesNotMatch(result.log, /the build ran/);
     });
-    assert.equal(result.conclusion, "failure");
-    assert.match(result.log, /KEY_INVALID/);
-    assert.doesNotMatch(result.log, /the build ran/);
-  });
+  }
 
   test("the user's build sees none of the inputs", async () => {
     await using project = await newProject();

@@ -62,6 +62,8 @@ export interface DeployingOptions {
   readonly root?: string;
   /** Files of the site; 120 if absent. */
   readonly files?: number;
+  /** Whether git goes: as where its own helpers have the credentials, and we were given none. */
+  readonly byGit?: boolean;
 }
 
 const TOKEN = "token";
@@ -74,11 +76,12 @@ export async function deploying(options: DeployingOptions = {}): Promise<Deployi
   const mark = createHash("sha1").update(directory.path).digest("hex");
   await mkdir(directory.join("tmp"));
   await makeReleases(directory, source, options.files ?? 120);
+  const credentials = options.byGit ? await gitCredentials(directory, server) : { UNIKERNEL_DEPLOY_TOKEN: TOKEN };
   const commit = await git(source, "rev-parse", "HEAD");
   const repository = repositoryPath(server.root, "www");
   const start = ({ layout }: Pick<Case, "layout">, release = "second", to = server.repositoryUrl("www")): Running => {
     const args = ["deploy", "--release", directory.join(release), "--repository", to, "--layout", layout, "--json"];
-    const env = { UNIKERNEL_DEPLOY_TOKEN: TOKEN, TMPDIR: directory.join("tmp"), [MARK]: mark, ...CACHE(directory) };
+    const env = { ...credentials, TMPDIR: directory.join("tmp"), [MARK]: mark, ...CACHE(directory) };
     const child = spawn(process.execPath, [CLI, ...args], { cwd: source, env: gitEnvironment(env), stdio: "pipe" });
     child.stdin.end();
     const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]).then(
@@ -133,6 +136,17 @@ export async function deploying(options: DeployingOptions = {}): Promise<Deployi
     for (const first of [false, true]) cases.push(await makeCase(self, layout, first, start));
   }
   return self;
+}
+
+/** A home whose git knows the server's token. */
+async function gitCredentials(directory: TempDir, server: GitServer): Promise<Record<string, string>> {
+  const home = directory.join("home");
+  const { host } = new URL(server.url);
+  await writeTree(home, {
+    ".gitconfig": "[credential]\n\thelper = store\n",
+    ".git-credentials": `http://x-access-token:${TOKEN}@${host}\n`,
+  });
+  return { HOME: home };
 }
 
 const CACHE = (directory: TempDir) => ({ UNIKERNEL_DEPLOY_CACHE: directory.join("cache") });

@@ -1,7 +1,7 @@
 /**
  * Deploys against a server and a network on which something goes wrong at a random point. As a soak test:
  *
- *     npm run soak -- deploy-faults [RUNS]        50 of each kind by default
+ *     npm run soak -- deploy-faults [RUNS]        50 of each kind by default, and a fifth of that where git goes
  */
 import { spawnSync } from "node:child_process";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -112,9 +112,13 @@ export interface FaultRun {
 }
 
 /** Disturbs deploys, so many by each kind. */
-export async function faultRuns(runs: number, onRun: (run: FaultRun) => void = () => {}): Promise<FaultRun[]> {
+export async function faultRuns(
+  runs: number,
+  { byGit, onRun }: { readonly byGit: boolean; readonly onRun?: (run: FaultRun) => void },
+): Promise<FaultRun[]> {
   using disk = smallDisk();
-  await using world = { ...(await deploying(disk.root === undefined ? {} : { root: disk.root })), fill: disk.fill };
+  const root = disk.root === undefined ? {} : { root: disk.root };
+  await using world = { ...(await deploying({ ...root, byGit })), fill: disk.fill };
   const calm = new Map<Case, Calm>();
   for (const of of world.cases) {
     await world.reset(of);
@@ -132,7 +136,7 @@ export async function faultRuns(runs: number, onRun: (run: FaultRun) => void = (
       const of = cases[(n + KINDS.indexOf(kind)) % cases.length] as Case;
       const run = await faultRun(world, kind, of, calm.get(of) as Calm, random, () => disk.empty());
       all.push(run);
-      onRun(run);
+      onRun?.(run);
     }
   }
   return all;
@@ -218,10 +222,20 @@ export function faultTable(runs: readonly FaultRun[]): string {
 export async function soak(runs: number): Promise<boolean> {
   const missing = faultsMissing();
   if (missing !== undefined) process.stdout.write(`${missing}\n`);
-  const all = await faultRuns(runs, ({ kind, of, done, problems }) => {
-    const ending = problems.length > 0 ? problems.join("; ") : done ? "done" : "failed, and done by the next run";
-    process.stdout.write(`${kind}, ${of}: ${ending}\n`);
-  });
-  process.stdout.write(`${faultTable(all)}\n`);
-  return all.every(({ problems }) => problems.length === 0);
+  let isGood = missing === undefined;
+  for (const [byGit, times] of [
+    [false, runs],
+    [true, Math.ceil(runs / 5)],
+  ] as const) {
+    const all = await faultRuns(times, {
+      byGit,
+      onRun({ kind, of, done, problems }) {
+        const ending = problems.length > 0 ? problems.join("; ") : done ? "done" : "failed, and done by the next run";
+        process.stdout.write(`${kind}, ${of}: ${ending}\n`);
+      },
+    });
+    process.stdout.write(`${byGit ? "by git" : "by ourselves"}\n${faultTable(all)}\n`);
+    isGood &&= all.every(({ problems }) => problems.length === 0);
+  }
+  return isGood;
 }

@@ -2,7 +2,7 @@
  * Kills deploys in each phase, which the server tells from what it has been asked for, and lets the next run go on. As a soak
  * test:
  *
- *     npm run soak -- deploy-kill [KILLS]        300 by default
+ *     npm run soak -- deploy-kill [KILLS]        300 by default, and a fifth of that where git goes
  */
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -31,8 +31,11 @@ interface Calm {
 const TRIES = 12;
 
 /** Kills so many runs, as many in each phase; those that met another phase than they were for count there. */
-export async function killRuns(kills: number, onKill: (kill: Kill) => void = () => {}): Promise<Kill[]> {
-  await using world = await deploying();
+export async function killRuns(
+  kills: number,
+  { byGit, onKill }: { readonly byGit: boolean; readonly onKill?: (kill: Kill) => void },
+): Promise<Kill[]> {
+  await using world = await deploying({ byGit });
   const calm = new Map<Case, Calm>();
   for (const of of world.cases) calm.set(of, await calmDeploy(world, of));
   const random = generator(20_263);
@@ -44,7 +47,7 @@ export async function killRuns(kills: number, onKill: (kill: Kill) => void = () 
       const kill = await killOnce(world, of, wanted, calm.get(of) as Calm, random);
       if (kill.phase === "over" && tries < TRIES) continue;
       all.push(kill);
-      onKill(kill);
+      onKill?.(kill);
       break;
     }
   }
@@ -149,9 +152,21 @@ export function killTable(kills: readonly Kill[]): string {
 }
 
 export async function soak(kills: number): Promise<boolean> {
-  const all = await killRuns(kills, ({ phase, of, tip, problems }) => {
-    process.stdout.write(`${phase}, ${of}: ${problems.length > 0 ? problems.join("; ") : `${tip} release`}\n`);
-  });
-  process.stdout.write(`${killTable(all)}\n`);
-  return all.every(({ problems }) => problems.length === 0);
+  let isGood = true;
+  for (const [byGit, times] of [
+    [false, kills],
+    [true, Math.ceil(kills / 5)],
+  ] as const) {
+    const all = await killRuns(times, {
+      byGit,
+      onKill({ phase, of, tip, problems }) {
+        process.stdout.write(`${phase}, ${of}: ${problems.length > 0 ? problems.join("; ") : `${tip} release`}\n`);
+      },
+    });
+    process.stdout.write(`${byGit ? "by git" : "by ourselves"}\n${killTable(all)}\n`);
+    const enough = PHASES.every((phase) => all.filter((kill) => kill.phase === phase).length >= times / 15);
+    if (!enough) process.stdout.write(`a phase was met fewer than ${Math.ceil(times / 15)} times\n`);
+    isGood &&= enough && all.every(({ problems }) => problems.length === 0);
+  }
+  return isGood;
 }

@@ -7,7 +7,7 @@ import { fc } from "../support/fuzz.ts";
 import { memoryDirectory, openMemory } from "../../src/destination/memory.ts";
 import { type GitObject, objectId } from "../../src/destination/wire/object.ts";
 import { gitServer } from "../support/git-server.ts";
-import { git } from "../support/process.ts";
+import { git, output } from "../support/process.ts";
 import { newProject, runCli } from "../support/project.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -96,6 +96,39 @@ describe("a deploy", () => {
       assert.equal(await git(repository, "rev-parse", "main^"), other);
       assert.ok(server.totals().bytesOut < 5000, `${server.totals().bytesOut} bytes received`);
       await git(repository, "fsck", "--strict");
+    });
+
+    test(`of another commit with the same site sends what names the commit, and nothing else (${layout})`, async () => {
+      await using project = await newProject();
+      await using server = await gitServer({ token: "secret" });
+      const repository = await server.createRepository("deployment");
+      const key = project.directory.join("key");
+      await output("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
+      await project.write({ "pages/one.html": "one\n" });
+      const deploy = async () => {
+        await project.commit();
+        const to = ["--repository", server.repositoryUrl("deployment", "git"), "--layout", layout];
+        const args = ["deploy", "--release", await project.build(), ...to, "--signing-key", key];
+        server.reset();
+        const ran = await runCli(project.source, args, { UNIKERNEL_DEPLOY_CACHE: project.directory.join("cache") });
+        assert.equal(ran.code, 0, ran.stderr);
+      };
+      await deploy();
+      const everything = async () => (await git(repository, "rev-list", "--objects", "--all")).split("\n");
+      const before = new Set(await everything());
+      await deploy();
+      assert.ok(server.totals().bytesOut < 5000, `${server.totals().bytesOut} bytes received`);
+      const sent = await Promise.all(
+        (await everything())
+          .filter((line) => !before.has(line))
+          .map(async (line) => {
+            const [id = "", name = ""] = line.split(" ");
+            const type = await git(repository, "cat-file", "-t", id);
+            return type === "blob" ? name : type;
+          }),
+      );
+      // SHA256SUMS names no commit: it is the same.
+      assert.deepEqual(sent.sort(), ["commit", "manifest.json", "manifest.json.sig", "tag", "tree"]);
     });
   }
 });

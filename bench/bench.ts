@@ -3,7 +3,7 @@
  * those with TEXT in their names, where given), from the same run.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -28,6 +28,7 @@ sites: ${SITES.join(", ")}; for deploy and host also a directory
 --peer-runs N  how often peers are that take their time (default: 3)
 --history LIST how many commits the branch has before (default: 1,200)
 --peer TEXT    only peers with this in their names
+--limit N      seconds after which what is compared in image, start and inspect is stopped (default: 120)
 --json         one JSON document
 `;
 
@@ -38,6 +39,7 @@ const { values, positionals } = parseArgs({
     "peer-runs": { type: "string", default: "3" },
     history: { type: "string", default: "1,200" },
     peer: { type: "string", multiple: true, default: [""] },
+    limit: { type: "string", default: "120" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -45,6 +47,7 @@ const { values, positionals } = parseArgs({
 const [bench, ...named] = positionals;
 const runs = Number(values.runs);
 const peerRuns = Number(values["peer-runs"]);
+const limit = Number(values.limit);
 const histories = values.history.split(",").map(Number);
 const BENCHES = ["image", "start", "inspect", "deploy", "host"];
 
@@ -55,7 +58,7 @@ interface Result {
 
 async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(USAGE);
-  const isWrong = [runs, peerRuns, ...histories].some((number) => !Number.isInteger(number) || number < 1);
+  const isWrong = [runs, peerRuns, limit, ...histories].some((number) => !Number.isInteger(number) || number < 1);
   if (bench === undefined || !BENCHES.includes(bench) || isWrong) {
     process.stderr.write(USAGE);
     process.exitCode = 2;
@@ -67,13 +70,15 @@ async function main(): Promise<void> {
   const results: Result[] = [];
   const out = bench === "start" ? undefined : mkdtempSync(path.join(siteDirectory(), "out-"));
   try {
-    for (const { comparison, cwd } of comparisons(bench, out ?? "")) {
+    for (const { comparison, cwd, keeps } of comparisons(bench, out ?? "")) {
       const onRun = (round: number, name: string) => progress(`${round}/${runs} ${name}`);
       const chosen = comparison.subjects.filter(
         ({ name }, i) => i === 0 || values.peer.some((text) => name.includes(text)),
       );
       if (chosen.length < 2) continue;
-      const subjects = measure(chosen, { runs, cwd, onRun });
+      // Everybody finds as little as on a new runner, and gets the memory of the image before it.
+      const prepare = () => out === undefined || emptyDirectory(out, keeps);
+      const subjects = measure(chosen, { runs, cwd, limit, prepare, onRun });
       progress("");
       results.push({ title: comparison.title, subjects });
       if (!values.json) process.stdout.write(`\n${renderTable(comparison.title, subjects)}\n`);
@@ -101,14 +106,26 @@ function progress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
 }
 
+interface Turn {
+  readonly comparison: Comparison;
+  readonly cwd: string;
+  /** The file of `out` that subjects read. */
+  readonly keeps?: string;
+}
+
 /** One after the other: a site is fetched when its turn comes. */
-function* comparisons(kind: string, out: string): Generator<{ comparison: Comparison; cwd: string }> {
+function* comparisons(kind: string, out: string): Generator<Turn> {
   if (kind === "start") return yield { comparison: startComparison(), cwd: process.cwd() };
   for (const name of named.length > 0 ? named : SITES) {
-    const site = siteNamed(name);
-    if (kind === "inspect") yield { comparison: inspectComparison(site, path.join(out, "image")), cwd: site };
-    else for (const comparison of imageComparisons(name, site, out)) yield { comparison, cwd: site };
+    const cwd = siteNamed(name);
+    const keeps = "image";
+    if (kind === "inspect") yield { comparison: inspectComparison(cwd, path.join(out, keeps)), cwd, keeps };
+    else for (const comparison of imageComparisons(name, cwd, out)) yield { comparison, cwd };
   }
+}
+
+function emptyDirectory(directory: string, but: string | undefined): void {
+  for (const name of readdirSync(directory)) if (name !== but) rmSync(path.join(directory, name));
 }
 
 function siteDirectory(): string {
@@ -144,9 +161,12 @@ function renderMachine(machine: Readonly<Record<string, string>>): string {
 
 function renderTable(title: string, subjects: readonly Measured[]): string {
   const ours = subjects[0] as Measured;
-  const lines = subjects.map(({ name, wall, cpu, best, memory }, i) => {
-    const numbers = [wall, best, cpu].map((seconds) => (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2)));
-    const ratio = (mine: number, theirs: number) => (i === 0 ? "" : (mine / theirs).toFixed(2));
+  const lines = subjects.map(({ name, wall, cpu, best, memory, stopped }, i) => {
+    const numbers = [wall, best, cpu].map(
+      (seconds) => (stopped ? "over " : "") + (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2)),
+    );
+    const ratio = (mine: number, theirs: number) =>
+      i === 0 ? "" : (stopped ? "under " : "") + (mine / theirs).toFixed(2);
     const cells = [
       ...numbers,
       ratio(ours.wall, wall),

@@ -9,6 +9,10 @@ export interface Subject {
 
 export interface Measured {
   readonly name: string;
+  /** How often it was measured. */
+  readonly runs: number;
+  /** Whether it was stopped for taking too long: its times are less than it takes. */
+  readonly stopped: boolean;
   /** Medians, in seconds. */
   readonly wall: number;
   readonly cpu: number;
@@ -21,38 +25,71 @@ export interface Measured {
 export interface MeasureOptions {
   readonly runs: number;
   readonly cwd: string;
+  /** Seconds that a run may take. What takes longer is stopped, counts as that long, and is not run again. */
+  readonly limit: number;
+  /** Before each run, outside of its time. */
+  readonly prepare: () => void;
   readonly onRun: (round: number, name: string) => void;
 }
 
+interface Taken {
+  readonly wall: number[];
+  readonly cpu: number[];
+  stopped: boolean;
+}
+
 /** Every subject `runs` times in turns, after one run each that does not count: caches are warm for all. */
-export function measure(subjects: readonly Subject[], { runs, cwd, onRun }: MeasureOptions): Measured[] {
-  const taken = new Map(subjects.map(({ name }) => [name, { wall: [] as number[], cpu: [] as number[] }]));
+export function measure(subjects: readonly Subject[], options: MeasureOptions): Measured[] {
+  const { runs, onRun } = options;
+  const taken = new Map(subjects.map(({ name }): [string, Taken] => [name, { wall: [], cpu: [], stopped: false }]));
   for (let round = 0; round <= runs; round++) {
     for (const { name, command } of subjects) {
+      const those = taken.get(name) as Taken;
+      if (those.stopped) continue;
       onRun(round, name);
-      const { wall, cpu } = timed(command, cwd);
-      if (round === 0) continue;
-      taken.get(name)?.wall.push(wall);
-      taken.get(name)?.cpu.push(cpu);
+      const { wall, cpu, stopped } = timed(command, options);
+      if (round === 0 && !stopped) continue;
+      those.stopped = stopped;
+      those.wall.push(wall);
+      those.cpu.push(cpu);
     }
   }
   return subjects.map(({ name, command }) => {
-    const { wall, cpu } = taken.get(name) as { wall: number[]; cpu: number[] };
-    return { name, wall: median(wall), cpu: median(cpu), best: Math.min(...wall), ...peakMemory(command, cwd) };
+    const { wall, cpu, stopped } = taken.get(name) as Taken;
+    const memory = stopped ? {} : peakMemory(command, options);
+    return {
+      name,
+      runs: wall.length,
+      stopped,
+      wall: median(wall),
+      cpu: median(cpu),
+      best: Math.min(...wall),
+      ...memory,
+    };
   });
 }
 
-function timed(command: string, cwd: string): { readonly wall: number; readonly cpu: number } {
-  const script = `set -o pipefail; TIMEFORMAT='%R %U %S'; time { ${command}; } >/dev/null 2>&1`;
-  const { status, stderr, error } = spawnSync("bash", ["-c", script], { cwd, encoding: "utf8", env: environment() });
+function timed(
+  command: string,
+  { cwd, limit, prepare }: MeasureOptions,
+): { readonly wall: number; readonly cpu: number; readonly stopped: boolean } {
+  prepare();
+  const script = `set -o pipefail; TIMEFORMAT='%R %U %S'; time { timeout ${limit} bash -o pipefail -c "$1"; } >/dev/null 2>&1`;
+  const options = { cwd, encoding: "utf8", env: environment() } as const;
+  const { status, stderr, error } = spawnSync("bash", ["-c", script, "bash", command], options);
   if (error) throw error;
-  if (status !== 0) throw new Error(`${command}: exit code ${status}`);
+  const stopped = status === STOPPED;
+  if (status !== 0 && !stopped) throw new Error(`${command}: exit code ${status}`);
   const [wall, user, system] = (stderr.trim().split("\n").at(-1) as string).split(" ").map(Number);
-  return { wall: wall as number, cpu: (user as number) + (system as number) };
+  return { wall: wall as number, cpu: (user as number) + (system as number), stopped };
 }
 
+/** The exit code of `timeout`. */
+const STOPPED = 124;
+
 /** One run more, under GNU time where that is installed; of a pipeline the first program. */
-function peakMemory(command: string, cwd: string): { memory?: number } {
+function peakMemory(command: string, { cwd, prepare }: MeasureOptions): { memory?: number } {
+  prepare();
   const options = { cwd, encoding: "utf8", env: environment() } as const;
   const { status, stderr } = spawnSync("bash", ["-c", `/usr/bin/time -f 'peak %M' ${command}`], options);
   const peak = /^peak (\d+)$/m.exec(stderr)?.[1];

@@ -1,11 +1,14 @@
-/** The peer that a Node program would use: npm's tar, and crypto for the digest. Arguments: DIRECTORY IMAGE. */
+/**
+ * The peer that a Node program would use: npm's tar, and crypto for the digest. Arguments: DIRECTORY IMAGE [ids]. With `ids` it
+ * does all that ours does: each file's git blob id comes from the same read.
+ */
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { create } from "tar";
+import { create, type WriteEntry } from "tar";
 
-const [directory, image] = process.argv.slice(2) as [string, string];
+const [directory, image, ids] = process.argv.slice(2) as [string, string, string | undefined];
 const hash = createHash("sha256");
 const digest = new Transform({
   transform(chunk: Buffer, _encoding, done) {
@@ -13,6 +16,27 @@ const digest = new Transform({
     done(null, chunk);
   },
 });
-const pack = create({ cwd: directory, portable: true, mtime: new Date(0) }, ["."]);
+const found: string[] = [];
+
+function takeId(entry: WriteEntry): void {
+  if (entry.type === "Directory") return;
+  let id: ReturnType<typeof createHash> | undefined;
+  let left = 0;
+  entry.on("data", (chunk: Buffer) => {
+    // The first chunk is the header; the last has the padding behind the content.
+    if (id === undefined) {
+      left = entry.stat?.size ?? 0;
+      id = createHash("sha1").update(`blob ${left}\0`);
+      return;
+    }
+    id.update(chunk.subarray(0, left));
+    left -= Math.min(left, chunk.length);
+  });
+  entry.on("end", () => found.push(`${id?.digest("hex")} ${entry.path}`));
+}
+
+const pack = create({ cwd: directory, portable: true, mtime: new Date(0), ...(ids ? { onWriteEntry: takeId } : {}) }, [
+  ".",
+]);
 await pipeline(pack as unknown as NodeJS.ReadableStream, digest, createWriteStream(image));
-process.stdout.write(`${hash.digest("hex")}\n`);
+process.stdout.write(`${hash.digest("hex")}\n${found.join("\n")}`);

@@ -31,6 +31,7 @@ export function imageComparisons(site: string, directory: string, out: string): 
   ];
   if (site === "large-files" || site === "tiny-files") return [{ title: `tar image of ${site}`, subjects: tar }];
   tar.push({ name: "npm tar + crypto", command: `${NODE} ${NPM_TAR} . ${out}/peer.img` });
+  tar.push({ name: "npm tar + crypto, blob ids too", command: `${NODE} ${NPM_TAR} . ${out}/peer.img ids` });
   const comparisons: Comparison[] = [{ title: `tar image of ${site}`, subjects: tar }];
   if (ifInstalled("mcopy", "").length > 0) comparisons.push(fatComparison(site, directory, out));
   return comparisons;
@@ -41,7 +42,7 @@ function fatComparison(site: string, directory: string, out: string): Comparison
   const kilobytes = Number(spawnSync("du", ["-sk", directory], { encoding: "utf8" }).stdout.split("\t")[0]);
   const size = Math.max(Math.ceil(kilobytes * 1.2), 40_000);
   const image = `${out}/peer.img`;
-  const make = `rm -f ${image}; /sbin/mkfs.fat -C -F 32 -s 8 ${image} ${size} && mcopy -s -i ${image} ./* ::`;
+  const make = `/sbin/mkfs.fat -C -F 32 -s 8 ${image} ${size} && mcopy -s -i ${image} ./* ::`;
   return {
     title: `FAT32 image of ${site}`,
     subjects: [

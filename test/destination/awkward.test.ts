@@ -312,6 +312,7 @@ describe("a machine set up for something else", () => {
       }),
     ],
     ["no HOME", async () => ({ HOME: "", XDG_CONFIG_HOME: "" })],
+    ["a HOME that nobody can write to", async () => ({ HOME: "/proc" })],
     ["a HOME that is not there, below what cannot be written to", async () => ({ HOME: "/dev/null/nowhere" })],
   ];
 

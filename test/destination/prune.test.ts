@@ -1,9 +1,12 @@
 /** Retention of deployments. The judge is git itself. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, test } from "node:test";
-import { gitServer } from "../support/git-server.ts";
-import { git } from "../support/process.ts";
-import { newProject, type Project, sync } from "../support/project.ts";
+import { type GitRequest, gitServer } from "../support/git-server.ts";
+import { git, gitEnvironment } from "../support/process.ts";
+import { CLI, newProject, type Project, sync } from "../support/project.ts";
+import { tamper } from "../support/site.ts";
 
 async function deployTimes(project: Project, url: string, times: number): Promise<string[]> {
   const sources: string[] = [];
@@ -83,6 +86,47 @@ describe("prune", () => {
     assert.equal(ran.code, 0, ran.stderr);
     assert.equal(await git(repository, "rev-list", "--count", "main"), "2");
     assert.equal(JSON.parse(ran.stdout).deployed.revision, await git(repository, "rev-parse", "main"));
+  });
+
+  test("that a push comes before changes nothing, and one that is killed neither", async () => {
+    await using project = await newProject();
+    await using server = await gitServer({ token: "secret" });
+    const repository = await server.createRepository("deployment");
+    const url = server.repositoryUrl("deployment", "git");
+    await deployTimes(project, url, 4);
+    const prune = ["prune", "--repository", url, "--history", "2"];
+    const refs = () => git(repository, "for-each-ref", "--format=%(objectname) %(refname)");
+    const isPush = ({ service, method, authorized }: GitRequest) =>
+      service === "git-receive-pack" && method === "POST" && authorized;
+
+    server.fault = async (request) => {
+      if (isPush(request)) await tamper(repository, [{ path: "NOTES", content: "mine\n" }]);
+      return undefined;
+    };
+    const raced = await project.cli(...prune);
+    assert.equal(raced.code, 3);
+    assert.match(raced.stderr, /moved while its history was cut/);
+    assert.equal(await git(repository, "rev-list", "--count", "main"), "5");
+
+    const before = await refs();
+    const child = spawn(process.execPath, [CLI, ...prune], {
+      cwd: project.source,
+      env: gitEnvironment(),
+      stdio: "ignore",
+    });
+    server.fault = (request) => {
+      if (!isPush(request)) return undefined;
+      child.kill("SIGKILL");
+      return { cutAfterBytes: 100, direction: "request" };
+    };
+    assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"]);
+    server.fault = undefined;
+    assert.equal(await refs(), before);
+    await git(repository, "fsck", "--strict");
+
+    const last = await project.cli(...prune);
+    assert.equal(last.code, 0, last.stderr);
+    assert.equal(await git(repository, "rev-list", "--count", "main"), "2");
   });
 
   test("of a repository without that branch is one clear error", async () => {

@@ -166,7 +166,7 @@ function renderTable(title: string, subjects: readonly Measured[]): string {
       (seconds) => (stopped ? "over " : "") + (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2)),
     );
     const ratio = (mine: number, theirs: number) =>
-      i === 0 ? "" : (stopped ? "under " : "") + (mine / theirs).toFixed(2);
+      i === 0 || ours.stopped ? "" : (stopped ? "under " : "") + (mine / theirs).toFixed(2);
     const cells = [
       ...numbers,
       ratio(ours.wall, wall),

@@ -18,21 +18,19 @@ const digest = new Transform({
 });
 const found: string[] = [];
 
+/** Content passes through `write`, and nothing else does; the last of it has the padding behind it. */
 function takeId(entry: WriteEntry): void {
-  if (entry.type === "Directory") return;
-  let id: ReturnType<typeof createHash> | undefined;
-  let left = 0;
-  entry.on("data", (chunk: Buffer) => {
-    // The first chunk is the header; the last has the padding behind the content.
-    if (id === undefined) {
-      left = entry.stat?.size ?? 0;
-      id = createHash("sha1").update(`blob ${left}\0`);
-      return;
-    }
-    id.update(chunk.subarray(0, left));
-    left -= Math.min(left, chunk.length);
-  });
-  entry.on("end", () => found.push(`${id?.digest("hex")} ${entry.path}`));
+  const size = entry.stat?.size ?? 0;
+  const id = createHash("sha1").update(`blob ${size}\0`);
+  let left = size;
+  const write = entry.write.bind(entry) as (...args: unknown[]) => boolean;
+  const reading = entry as { write: typeof write };
+  reading.write = (chunk, ...rest) => {
+    id.update((chunk as Buffer).subarray(0, left));
+    left -= Math.min(left, (chunk as Buffer).length);
+    return write(chunk, ...rest);
+  };
+  if (entry.type !== "Directory") entry.on("end", () => found.push(`${id.digest("hex")} ${entry.path}`));
 }
 
 const pack = create({ cwd: directory, portable: true, mtime: new Date(0), ...(ids ? { onWriteEntry: takeId } : {}) }, [

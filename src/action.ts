@@ -9,8 +9,11 @@ declare const __VERSION__: string;
 /** Milliseconds. */
 const PROGRESS_EVERY = 15_000;
 
+/** What servers and sites say is no command to the runner, which obeys "::" at the start of a line and "##[" anywhere. */
+const tame = (text: string) => text.replaceAll(/^(\s*):(?=:)/gm, "$1: ").replaceAll("##[", "# #[");
+
 const log: Log = {
-  info: (message) => core.info(message),
+  info: (message) => core.info(tame(message)),
   warning: (message) => core.warning(message),
   raw: (chunk) => void process.stdout.write(chunk),
   progress: seldom(core.info),
@@ -22,7 +25,7 @@ function seldom(say: (message: string) => void): (message: string) => void {
   return (message) => {
     if (message === "" || performance.now() < next) return;
     next = performance.now() + PROGRESS_EVERY;
-    say(message);
+    say(tame(message));
   };
 }
 

@@ -15,7 +15,7 @@ export interface Place {
 }
 
 /** "" or "dir/": what every path of the release begins with. */
-export const prefixOf = ({ path }: Place) => (path === "" ? "" : `${path}/`);
+export const prefixOf = ({ path }: Pick<Place, "path">) => (path === "" ? "" : `${path}/`);
 
 /** The manifest at the tip; undefined where there is none. Throws REPOSITORY_FOREIGN for somebody else's manifest.json. */
 export async function readDeployed(work: Workbench, tip: Tip, place: Place): Promise<ReleaseManifest | undefined> {

@@ -8,6 +8,9 @@ interface Explanation {
   readonly hint: string;
 }
 
+/** A ref whose name ours would be inside of, or the other way round. */
+const IN_THE_WAY = /cannot lock ref .*(?:exists; cannot create|Not a directory)/;
+
 /** The first that fits explains: what a server says for itself stands before what git says of any refusal. */
 const EXPLANATIONS: readonly Explanation[] = [
   {
@@ -17,7 +20,8 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "install an OpenSSH client (Debian: apt-get install openssh-client)",
   },
   {
-    pattern: /Bad configuration option|Unsupported option|unknown option -- /,
+    // Of our own configuration: what the user's has wrong is the user's.
+    pattern: /unikernel-deploy-ssh[^\n]*(?:Bad configuration|Unsupported) option|^ssh: (?:unknown|illegal) option -- /m,
     code: "PROGRAM_MISSING",
     cause: "ssh does not know what we ask of it: it is too old",
     hint: "install OpenSSH 8.1 or later, or give a token and an https address",
@@ -161,7 +165,7 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "deploy to a bare repository (git init --bare)",
   },
   {
-    pattern: /cannot lock ref .*(?:exists; cannot create|Not a directory)/,
+    pattern: IN_THE_WAY,
     code: "PUSH_REJECTED",
     cause: "a branch or tag that is there has a name that ours would be inside of, or the other way round",
     hint: "git cannot have both main and main/x: rename or remove the one that is not wanted, or deploy to another branch",
@@ -205,13 +209,19 @@ export function explainGitFailure(what: string, url: string, stderr: string): De
 
 /** Whether a push may have failed because somebody else's landed first: so it is where a ref has moved since. */
 export function isRace(output: string): boolean {
-  return /non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value|reference already exists|atomic transaction failed/i.test(
-    output,
+  return (
+    !IN_THE_WAY.test(output) &&
+    /non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value|reference already exists|atomic transaction failed/i.test(
+      output,
+    )
   );
 }
 
-/** Whether trying the same again soon may help. */
+/** Whether trying the same again soon may help: not where the server has said why, nor after a silence that was long already. */
 export function isTransient(stderr: string): boolean {
+  if (/curl 28|Operation too slow/i.test(stderr)) return false;
+  const known = EXPLANATIONS.find(({ pattern }) => pattern.test(plain(stderr)));
+  if (known?.code !== "REPOSITORY_UNREACHABLE") return false;
   return /returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|RPC failed|hung up|early EOF|unexpected disconnect|Connection (?:reset|closed)|timed out/i.test(
     stderr,
   );
@@ -221,7 +231,7 @@ const MAX_LINES = 16;
 const MAX_LINE = 300;
 
 /** A server's text without what a terminal would obey: escape sequences, control characters, turns of direction. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text
     .replaceAll(/(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b(?:\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g, "")
     .replaceAll("\r", "\n")

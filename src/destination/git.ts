@@ -23,9 +23,10 @@ import {
   refuseSource,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
+import { plain } from "./git-errors.ts";
 import { openMemory } from "./memory.ts";
 import { parcelPrefix, pushParcels, refuseTooLarge, removals, removeParcels, splitPush } from "./parcels.ts";
-import { prune } from "./prune.ts";
+import { cut } from "./prune.ts";
 import { openSession, type Session } from "./session.ts";
 import { type Survey, surveyBy } from "./survey.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
@@ -33,11 +34,11 @@ import { WireRefusal } from "./wire/transport.ts";
 import { releaseDeltas } from "./wire/release-deltas.ts";
 import {
   commitText,
-  haveMoved,
   type PushResult,
   type Refs,
   type RefUpdate,
   type Tip,
+  whoMoved,
   wholeLine,
   type Workbench,
 } from "./work-repository.ts";
@@ -60,6 +61,8 @@ export interface GitDestinationOptions {
 const MAX_ATTEMPTS = 20;
 /** A ref that another push holds for the moment is free again before so many tries; one that cannot be written is not. */
 const MAX_UNMOVED = 3;
+/** Milliseconds. */
+const LEAST_PAUSE = 300;
 
 export interface GitDestination extends Destination {
   /** What is there before a deploy, read so that the deploy need not read it again; earlier releases as far as they are remembered. */
@@ -85,7 +88,7 @@ export function gitDestination(options: GitDestinationOptions): GitDestination {
       const published = await session.work("push", (work) =>
         publishUntilFirst({ work, session, release, place, options, publishing }),
       );
-      return published.outcome === "deployed" ? shorten(published, options) : published;
+      return published.outcome === "deployed" ? shorten(published, session, options) : published;
     },
   };
 }
@@ -97,31 +100,41 @@ async function publishUntilFirst(attempt: Attempt): Promise<Published> {
   for (let tries = 1; ; tries++) {
     const result = await attemptPublish(attempt);
     if (!("why" in result)) return result;
+    unmoved = result.moved ? 0 : unmoved + 1;
+    if (unmoved === MAX_UNMOVED) return abandon(attempt, result.why);
     if (tries === MAX_ATTEMPTS) {
-      throw new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
+      const error = new DeployError("PUSH_REJECTED", `${MAX_ATTEMPTS} pushes in a row came second to another one`, {
         hint: "is something else pushing to this branch all the time? Run again when it has stopped",
       });
+      return abandon(attempt, error);
     }
-    await sleep(random() * Math.min(5000, 100 * 2 ** tries));
-    unmoved = (await haveMoved(attempt.work, result.updates)) ? 0 : unmoved + 1;
-    if (unmoved === MAX_UNMOVED) throw result.why;
-    log.info(`another push landed first; trying again (${tries})`);
+    const what = result.moved ? "another push landed first" : "the server would not move a ref that nobody has moved";
+    log.info(`${what}; trying again (${tries})`);
+    await sleep((unmoved > 0 ? LEAST_PAUSE : 0) + random() * Math.min(5000, 100 * 2 ** tries));
   }
 }
 
-/** An attempt whose refs the server would not move. */
+/** Takes away what was sent ahead, and says why. */
+async function abandon({ work, options }: Attempt, why: Error): Promise<never> {
+  const prefix = parcelPrefix(options.branch, options.path);
+  await removeParcels(work, parcelsAmong(await work.refs([prefix]), prefix));
+  throw why;
+}
+
+/** An attempt whose refs the server would not move, whether or not somebody else has. */
 interface Lost {
   readonly why: Error;
-  readonly updates: readonly RefUpdate[];
+  readonly moved: boolean;
 }
 
 /** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
-async function shorten(published: Published, options: GitDestinationOptions): Promise<Published> {
+async function shorten(published: Published, session: Session, options: GitDestinationOptions): Promise<Published> {
   const { access, branch, history, log } = options;
   if (history === undefined) return published;
   try {
-    const { tip } = await prune({ access, branch, history, dryRun: false, log });
-    return { ...published, revision: tip };
+    const { pruned, written } = await cut({ access, branch, history, dryRun: false, log });
+    if (pruned.changed) session.shortened(written, pruned.tip, prefixOf(options));
+    return { ...published, revision: pruned.tip };
   } catch (error) {
     log.warning(`the history was not cut to ${history} deployments: ${messageOf(error)}; the next deploy tries again`);
     return published;
@@ -196,7 +209,8 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
     updates,
     blobs,
   });
-  if (push.kind === "raced") return { why: push.why, updates };
+  const moved = push.kind === "pushed" ? "us" : await whoMoved(work, updates);
+  if (push.kind === "raced" && moved !== "us") return { why: push.why, moved: moved === "others" };
   session.deployed({
     tip,
     tree,
@@ -206,7 +220,7 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
     volumes: [...volumes.commits.values()].map((volume) => volume.commit),
     prefix,
   });
-  return { ...planned, outcome: "deployed", revision: commit, sent: push.sent };
+  return { ...planned, outcome: "deployed", revision: commit, sent: push.kind === "pushed" ? push.sent : undefined };
 }
 
 const parcelsAmong = (refs: Refs, prefix: string): Refs =>
@@ -277,7 +291,11 @@ const fetchTip = async (work: Workbench, commit: string | undefined): Promise<Ti
 
 /** git rewrites its progress line in place; the last one is the news. */
 const lastLineTo = (log: Log) => (text: string) =>
-  log.progress(text.split(/[\r\n]/).findLast((line) => line.trim() !== "") ?? "");
+  log.progress(
+    plain(text)
+      .split("\n")
+      .findLast((line) => line.trim() !== "") ?? "",
+  );
 
 /** Whether this source commit, or a later one, was deployed before. Throws RELEASE_CONFLICT for other bytes of it. */
 async function earlierOutcome(
@@ -294,7 +312,7 @@ async function earlierOutcome(
     const tip = refs.get(`refs/heads/${options.branch}`);
     const isHere =
       tip !== undefined && (tip === tagged.commit || (await wholeLine(options.access, tip)).includes(tagged.commit));
-    if (isHere && tip !== tagged.commit && current) {
+    if (isHere && current && current.sequence !== tagged.manifest.sequence) {
       const now = `release ${current.sequence} (of source commit ${current.source.commit.slice(0, 12)})`;
       options.log.info(
         `hosts get ${now}, and release ${tagged.manifest.sequence} was before it; force deploys it again`,

@@ -6,7 +6,8 @@
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Access } from "./access.ts";
-import { haveMoved, openWorkRepository, type RefUpdate, wholeLine, type WorkRepository } from "./work-repository.ts";
+import { plain } from "./git-errors.ts";
+import { openWorkRepository, type RefUpdate, whoMoved, wholeLine, type WorkRepository } from "./work-repository.ts";
 
 export interface PruneOptions {
   readonly access: Access;
@@ -31,6 +32,13 @@ const TAGS = "refs/tags/source/";
 
 /** Throws RELEASE_MISSING where the branch does not exist, PUSH_REJECTED where it moved meanwhile: run again then. */
 export async function prune(options: PruneOptions): Promise<Pruned> {
+  return (await cut(options)).pruned;
+}
+
+/** The same, and the texts of the commits that were written anew. */
+export async function cut(
+  options: PruneOptions,
+): Promise<{ readonly pruned: Pruned; readonly written: readonly string[] }> {
   const { access, history, dryRun, log } = options;
   using work = await openWorkRepository(access);
   const branch = `refs/heads/${options.branch}`;
@@ -45,44 +53,52 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   const line = await work.fetchLine(tip, history + 1);
   const kept = line.slice(0, history);
   const tags = [...refs].filter(([name]) => name.startsWith(TAGS));
-  if (line.length <= history) return { kept, removedTags: [], tip, changed: false };
+  if (line.length <= history) return { pruned: { kept, removedTags: [], tip, changed: false }, written: [] };
 
-  const renamed = await rewrite(work, kept);
+  const { renamed, written } = await rewrite(work, kept);
   const cut = new Set((await wholeLine(access, tip)).slice(history));
   const moves = await moveTags(work, tags, renamed, cut);
   const removedTags = moves.filter(({ id }) => id === undefined).map(({ name }) => name.slice("refs/tags/".length));
   const newTip = renamed.get(tip) as string;
-  if (dryRun) return { kept, removedTags, tip: newTip, changed: true };
+  const pruned = { kept, removedTags, tip: newTip, changed: true };
+  if (dryRun) return { pruned, written };
   const updates: RefUpdate[] = [{ name: branch, id: newTip, expected: tip }, ...moves];
   const push = await work.push(updates, {
     blobs: [],
     deltas: new Map(),
     resembling: false,
-    onProgress: (text) => log.progress(text.trim()),
+    onProgress: (text) => log.progress(plain(text).trim().split("\n").at(-1) ?? ""),
   });
-  if (push.kind === "raced") {
-    if (!(await haveMoved(work, updates))) throw push.why;
+  const moved = push.kind === "pushed" ? "us" : await whoMoved(work, updates);
+  if (push.kind === "raced" && moved === "nobody") throw push.why;
+  if (moved === "others") {
     throw new DeployError("PUSH_REJECTED", `${options.branch} moved while its history was cut`, {
       hint: "nothing was changed; run again",
     });
   }
-  return { kept, removedTags, tip: newTip, changed: true };
+  return { pruned, written };
 }
 
-/** Writes the kept commits anew, the oldest without a parent; new ids by old ones. */
-async function rewrite(work: WorkRepository, kept: readonly string[]): Promise<ReadonlyMap<string, string>> {
+interface Rewritten {
+  /** New ids by old ones. */
+  readonly renamed: ReadonlyMap<string, string>;
+  readonly written: readonly string[];
+}
+
+/** Writes the kept commits anew, the oldest without a parent. */
+async function rewrite(work: WorkRepository, kept: readonly string[]): Promise<Rewritten> {
   const renamed = new Map<string, string>();
+  const written: string[] = [];
   let parent: string | undefined;
   for (const commit of kept.toReversed()) {
     const text = await work.readObject(commit);
     const parents = parent === undefined ? "" : `parent ${parent}\n`;
-    parent = await work.writeObject(
-      "commit",
-      text.replace(/^(tree [0-9a-f]+\n)(?:parent [0-9a-f]+\n)*/, `$1${parents}`),
-    );
+    const anew = text.replace(/^(tree [0-9a-f]+\n)(?:parent [0-9a-f]+\n)*/, `$1${parents}`);
+    parent = await work.writeObject("commit", anew);
+    written.push(anew);
     renamed.set(commit, parent);
   }
-  return renamed;
+  return { renamed, written };
 }
 
 /** Tags of kept commits follow them, those of commits that are cut go; a tag of another branch is none of ours. */

@@ -21,6 +21,8 @@ export interface Session {
   remember(commits: readonly string[], prefix: string): void;
   /** The same after a push that went well, whoever pushed. */
   deployed(deployed: Deployed): void;
+  /** The branch was written anew, with the trees that it had. */
+  shortened(commits: readonly string[], tip: string, prefix: string): void;
   /** Manifests of a commit and those before it, newest first, as far as they are known here: nobody is asked. */
   line(commit: string, prefix: string): readonly Buffer[];
 }
@@ -69,7 +71,8 @@ export function openSession(access: Access, memory: Memory): Session {
           return await action(bench);
         } catch (error) {
           if (!(error instanceof WireRefusal)) throw error;
-          transport = undefined;
+          // What could not be read this way may still be written.
+          if (purpose === "push") transport = undefined;
         }
       }
       using work = await openWorkRepository(access);
@@ -77,6 +80,10 @@ export function openSession(access: Access, memory: Memory): Session {
       return await action(work);
     },
     remember,
+    shortened(commits, tip, prefix) {
+      for (const text of commits) addObject(known(), { type: "commit", bytes: Buffer.from(text) });
+      remember([tip], prefix);
+    },
     line: (commit, prefix) => line(commit, prefix).map(({ manifest }) => manifest),
     deployed({ tip, commit, tree, text, added, removed, volumes, prefix }) {
       if (!known().has(commit)) rebuild(known(), { tip, tree, text, added, removed });

@@ -89,10 +89,14 @@ export interface Raced {
   readonly why: Error;
 }
 
-/** Whether somebody has moved one of these refs since. */
-export async function haveMoved(work: Workbench, updates: readonly RefUpdate[]): Promise<boolean> {
+/**
+ * After a push that was refused: whether somebody else has moved one of the refs, nobody has, or all are where we wanted them,
+ * as where an answer was lost and the same was pushed again.
+ */
+export async function whoMoved(work: Workbench, updates: readonly RefUpdate[]): Promise<"others" | "nobody" | "us"> {
   const refs = await work.refs(updates.map(({ name }) => name));
-  return updates.some(({ name, expected }) => refs.get(name) !== expected);
+  if (updates.every(({ name, id }) => refs.get(name) === id)) return "us";
+  return updates.some(({ name, expected }) => refs.get(name) !== expected) ? "others" : "nobody";
 }
 
 /**
@@ -231,7 +235,7 @@ class GitWork implements WorkRepository {
     const entry = await this.#git.run(["ls-tree", "--full-tree", commit, "--", file]);
     const id = /^100(?:644|755) blob ([0-9a-f]+)\t/.exec(entry)?.[1];
     if (id === undefined) return undefined;
-    const result = await this.#git.try(["cat-file", "blob", id]);
+    const result = await this.#ask(["cat-file", "blob", id]);
     if (result.code !== 0) throw explainGitFailure(`cannot read ${file} from`, this.#url, result.stderr);
     return result.stdout;
   }
@@ -294,14 +298,7 @@ class GitWork implements WorkRepository {
       const pause = PAUSES[tries];
       if (pause === undefined || !isTransient(output)) throw why;
       await sleep(pause);
-      // The answer may be lost although the server took everything.
-      if (await this.#areThere(updates)) return { kind: "pushed", sent: undefined };
     }
-  }
-
-  async #areThere(updates: readonly RefUpdate[]): Promise<boolean> {
-    const refs = await this.refs(updates.map(({ name }) => name));
-    return updates.every(({ name, id }) => refs.get(name) === id);
   }
 }
 

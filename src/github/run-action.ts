@@ -6,7 +6,8 @@ import { type Access, openAccess } from "../destination/access.ts";
 import type { PublishOptions } from "../destination/destination.ts";
 import { type GitDestination, gitDestination } from "../destination/git.ts";
 import { openDestination } from "../destination/open.ts";
-import { isRegistryAddress } from "../registry/address.ts";
+import { isRegistryOf } from "../destination/oci/access.ts";
+import { isRegistryAddress, parseAddress } from "../registry/address.ts";
 import { readConfig } from "../inputs/config.ts";
 import { configError } from "../inputs/config-error.ts";
 import { actionStyle } from "../inputs/raw.ts";
@@ -56,8 +57,9 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   // Keys are judged before minutes are spent on a build.
   using opened = plan.deploy ? await destinationFor(inputs, config, ports) : undefined;
   using reading = opened || inputs.mode === "check" ? undefined : readingAccess(inputs, config, ports.env);
-  const token = opened || reading ? forgeToken(config.deploy.repository, inputs, ports.env) : undefined;
-  const forge = forgeOf({ ...inputs, token }, ports.env, ports.log);
+  const needsForge = opened || reading || inputs.comment;
+  const own = { ...inputs, token: needsForge ? forgeToken(config.deploy.repository, inputs, ports.env) : undefined };
+  const forge = forgeOf(own, ports.env, ports.log);
   const publish = await publishOptions({ ...inputs, ...ports, layout: config.deploy.layout, forge });
   const once = () =>
     run(plan, config, {
@@ -72,7 +74,7 @@ export async function runAction(inputs: ActionInputs, ports: ActionPorts): Promi
   );
   const result = inputs.mode === "check" ? withBuildReport(found) : found;
   const summary = renderSummary(result);
-  if (inputs.comment) await comment(inputs, result, ports);
+  if (inputs.comment) await comment(own, result, ports);
   if (inputs.waitFor && result.published?.outcome === "deployed") await wait(inputs.waitFor, result, ports.log);
   if (result.boot) ports.log.info(renderBoot(result.boot));
   if (result.findings.length > 0) ports.log.info(renderFindings(result.findings));
@@ -119,15 +121,16 @@ function tokenFor(repository: string, inputs: ActionInputs, env: NodeJS.ProcessE
 /** For the server that the job runs on: a token that was given for another is none of its business either. */
 function forgeToken(repository: string | undefined, inputs: ActionInputs, env: NodeJS.ProcessEnv): string | undefined {
   if (repository === undefined || isOfJob(inputs.token)) return inputs.token;
-  return isRegistryAddress(repository) || isElsewhere(repository, inputs, env) ? undefined : inputs.token;
+  if (!isRegistryAddress(repository)) return isElsewhere(repository, inputs, env) ? undefined : inputs.token;
+  return isRegistryOf(inputs.server, parseAddress(repository).host) ? inputs.token : undefined;
 }
 
 const isOfJob = (token: string | undefined) => token?.startsWith("ghs_") === true;
 
-/** Whether a token for the repository goes to another server than the job's. */
+/** Whether a token for the repository goes to another server than the job's; an address with a token of its own takes none. */
 function isElsewhere(repository: string, inputs: ActionInputs, env: NodeJS.ProcessEnv): boolean {
   using plain = openAccess({ ...inputs, env, repository, token: undefined, sshKey: undefined });
-  return /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
+  return !plain.authorization && /^https?:/.test(plain.url) && new URL(plain.url).host !== new URL(inputs.server).host;
 }
 
 interface Comparing {

@@ -155,7 +155,7 @@ export async function soak(kills: number): Promise<boolean> {
   let isGood = true;
   for (const [byGit, times] of [
     [false, kills],
-    [true, Math.ceil(kills / 5)],
+    [true, Math.max(PHASES.length, Math.ceil(kills / 5))],
   ] as const) {
     const all = await killRuns(times, {
       byGit,
@@ -164,8 +164,9 @@ export async function soak(kills: number): Promise<boolean> {
       },
     });
     process.stdout.write(`${byGit ? "by git" : "by ourselves"}\n${killTable(all)}\n`);
-    const enough = PHASES.every((phase) => all.filter((kill) => kill.phase === phase).length >= times / 15);
-    if (!enough) process.stdout.write(`a phase was met fewer than ${Math.ceil(times / 15)} times\n`);
+    const least = Math.floor(times / 15);
+    const enough = PHASES.every((phase) => all.filter((kill) => kill.phase === phase).length >= least);
+    if (!enough) process.stdout.write(`a phase was met fewer than ${least} times\n`);
     isGood &&= enough && all.every(({ problems }) => problems.length === 0);
   }
   return isGood;

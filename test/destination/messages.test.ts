@@ -80,7 +80,7 @@ const SAID: readonly [name: string, text: string, code: string, message: RegExp,
   ],
   [
     "ssh: too old",
-    "/tmp/k/config: line 4: Bad configuration option: identityagent\n/tmp/k/config: terminating, 1 bad configuration options\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.",
+    "/tmp/unikernel-deploy-ssh-k/config: line 4: Bad configuration option: identityagent\n/tmp/unikernel-deploy-ssh-k/config: terminating, 1 bad configuration options\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.",
     "PROGRAM_MISSING",
     /it is too old/,
     /OpenSSH 8\.1/,

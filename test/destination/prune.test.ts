@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { type GitRequest, gitServer } from "../support/git-server.ts";
 import { git, gitEnvironment } from "../support/process.ts";
-import { CLI, newProject, type Project, sync } from "../support/project.ts";
+import { CLI, newProject, type Project, runCli, sync } from "../support/project.ts";
 import { tamper } from "../support/site.ts";
 
 async function deployTimes(project: Project, url: string, times: number): Promise<string[]> {
@@ -86,6 +86,35 @@ describe("prune", () => {
     assert.equal(ran.code, 0, ran.stderr);
     assert.equal(await git(repository, "rev-list", "--count", "main"), "2");
     assert.equal(JSON.parse(ran.stdout).deployed.revision, await git(repository, "rev-parse", "main"));
+  });
+
+  test("leaves the next deploy as little to ask as there was before", async () => {
+    await using project = await newProject();
+    await using server = await gitServer({ token: "secret" });
+    await server.createRepository("deployment");
+    const env = { UNIKERNEL_DEPLOY_CACHE: project.directory.join("cache") };
+    const requests: string[] = [];
+    for (let i = 1; i <= 4; i++) {
+      await project.write({ "index.html": `deploy ${i}\n` });
+      await project.commit();
+      server.reset();
+      const to = ["--repository", server.repositoryUrl("deployment", "git"), "--history", "2"];
+      const ran = await runCli(project.source, ["deploy", "--release", await project.build(), ...to], env);
+      assert.equal(ran.code, 0, ran.stderr);
+      const until = server.requests.findIndex(
+        ({ service, method }) => service === "git-receive-pack" && method === "POST",
+      );
+      requests.push(
+        server.requests
+          .slice(0, until)
+          .map(({ service }) => service)
+          .join(" "),
+      );
+    }
+    assert.deepEqual(
+      requests.slice(1),
+      Array.from({ length: 3 }, () => "git-upload-pack"),
+    );
   });
 
   test("that a push comes before changes nothing, and one that is killed neither", async () => {

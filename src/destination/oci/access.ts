@@ -27,7 +27,11 @@ export function registryFor(inputs: AccessInputs & { readonly log: Log }): Regis
  */
 function tokenFor(host: string, { token, server, env }: AccessInputs): string | undefined {
   if (!token?.startsWith("ghs_")) return token;
-  const own = new URL(server ?? (env.GITHUB_SERVER_URL || "https://github.com")).hostname;
-  const registries = own === "github.com" ? ["ghcr.io"] : [`containers.${own}`, `docker.${own}`];
-  return registries.includes(host) ? token : undefined;
+  return isRegistryOf(server ?? (env.GITHUB_SERVER_URL || "https://github.com"), host) ? token : undefined;
+}
+
+/** Whether a host is where a forge keeps the packages of its repositories. */
+export function isRegistryOf(server: string, host: string): boolean {
+  const own = new URL(server).hostname;
+  return (own === "github.com" ? ["ghcr.io"] : [`containers.${own}`, `docker.${own}`]).includes(host);
 }

@@ -5,10 +5,9 @@ import { DeployError, messageOf } from "../errors.ts";
 import type { ReleaseManifest } from "../manifest/schema.ts";
 import type { Release } from "../release/release.ts";
 import type { Log } from "../util/log.ts";
-import { count } from "../util/size.ts";
 import type { Access } from "./access.ts";
 import { releaseChanges } from "./changes.ts";
-import { arrange, contentSize, type RepositoryFile } from "./contents.ts";
+import { arrange, contentSize } from "./contents.ts";
 import {
   type Earlier,
   isSuperseded,
@@ -23,18 +22,15 @@ import {
   refuseSource,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
-import { plain } from "./git-errors.ts";
 import { openMemory } from "./memory.ts";
-import { parcelPrefix, pushParcels, refuseTooLarge, removals, removeParcels, splitPush } from "./parcels.ts";
+import { parcelPrefix, parcelsAmong, refuseTooLarge, removeParcels } from "./parcels.ts";
 import { cut } from "./prune.ts";
 import { openSession, type Session } from "./session.ts";
+import { refuseTooMuch, ship } from "./shipment.ts";
 import { type Survey, surveyBy } from "./survey.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
-import { WireRefusal } from "./wire/transport.ts";
-import { releaseDeltas } from "./wire/release-deltas.ts";
 import {
   commitText,
-  type PushResult,
   type Refs,
   type RefUpdate,
   type Tip,
@@ -201,7 +197,11 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
     { name: names.tag, id: tagObject, expected: refs.get(names.tag) },
     ...volumes.updates,
   ];
-  const push = await pushAll(attempt, {
+  const push = await ship(work, {
+    log: options.log,
+    release,
+    prefix,
+    parcelPrefix: names.parcels,
     parcels: parcelsAmong(refs, names.parcels),
     tip,
     current,
@@ -223,60 +223,6 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
   return { ...planned, outcome: "deployed", revision: commit, sent: push.kind === "pushed" ? push.sent : undefined };
 }
 
-const parcelsAmong = (refs: Refs, prefix: string): Refs =>
-  new Map([...refs].filter(([name]) => name.startsWith(prefix)));
-
-interface Shipment {
-  /** Left-overs of a large deploy that was interrupted. */
-  readonly parcels: Refs;
-  readonly tip: Tip | undefined;
-  readonly current: ReleaseManifest | undefined;
-  readonly manifest: ReleaseManifest;
-  readonly updates: readonly RefUpdate[];
-  readonly blobs: readonly RepositoryFile[];
-}
-
-const releaseSize = ({ kernels, volumes }: Release) =>
-  [...kernels, ...volumes].reduce((sum, { size }) => sum + size, 0);
-
-/** Throws WireRefusal where git does it with fewer bytes: it finds what new files have in common. */
-function refuseTooMuch(work: Workbench, bytes: number): void {
-  if (bytes > work.wholeFiles) throw new WireRefusal("much that is new");
-}
-
-/** In one push where a forge takes that, else in several of which the last one counts. */
-async function pushAll({ work, release, place, options }: Attempt, shipment: Shipment): Promise<PushResult> {
-  const { tip, current, manifest, updates, blobs } = shipment;
-  const { log, branch, path } = options;
-  log.progress(`packing ${count(blobs.length, "new file")}`);
-  const deltas =
-    tip && current
-      ? await releaseDeltas(work, { tip, current, manifest, volumes: release.volumes, blobs, prefix: prefixOf(place) })
-      : new Map<string, never>();
-  const onProgress = lastLineTo(log);
-  const whole = blobs.filter(({ id }) => !deltas.has(id));
-  refuseTooMuch(
-    work,
-    whole.reduce((sum, { content }) => sum + contentSize(content), 0),
-  );
-  const ahead = splitPush(whole);
-  const gone = new Set(ahead.flat());
-  const prefix = parcelPrefix(branch, path);
-  const parcels =
-    ahead.length === 0
-      ? shipment.parcels
-      : await pushParcels(work, ahead, { prefix, refs: shipment.parcels, onProgress });
-  const last = { blobs: blobs.filter((blob) => !gone.has(blob)), deltas, resembling: tip !== undefined, onProgress };
-  try {
-    return await work.push([...updates, ...removals(parcels)], last);
-  } catch (error) {
-    if (error instanceof WireRefusal)
-      log.info(`the server did not take the push as it was (${error.message}); git pushes it instead`);
-    else if (ahead.length > 0) await removeParcels(work, parcels);
-    throw error;
-  }
-}
-
 function refNames({ manifest, volumes }: Release, { branch, path }: GitDestinationOptions) {
   return {
     parcels: parcelPrefix(branch, path),
@@ -286,16 +232,11 @@ function refNames({ manifest, volumes }: Release, { branch, path }: GitDestinati
   };
 }
 
+const releaseSize = ({ kernels, volumes }: Release) =>
+  [...kernels, ...volumes].reduce((sum, { size }) => sum + size, 0);
+
 const fetchTip = async (work: Workbench, commit: string | undefined): Promise<Tip | undefined> =>
   commit === undefined ? undefined : work.fetchTip(commit);
-
-/** git rewrites its progress line in place; the last one is the news. */
-const lastLineTo = (log: Log) => (text: string) =>
-  log.progress(
-    plain(text)
-      .split("\n")
-      .findLast((line) => line.trim() !== "") ?? "",
-  );
 
 /** Whether this source commit, or a later one, was deployed before. Throws RELEASE_CONFLICT for other bytes of it. */
 async function earlierOutcome(

@@ -34,6 +34,10 @@ export function refuseTooLarge(blobs: readonly RepositoryFile[]): void {
 export const parcelPrefix = (branch: string, path: string) =>
   `refs/unikernel-deploy/parcel/${sha256([branch, path].join("\0")).slice(0, 12)}/`;
 
+/** Those of the refs that hold parcels. */
+export const parcelsAmong = (refs: Refs, prefix: string): Refs =>
+  new Map([...refs].filter(([name]) => name.startsWith(prefix)));
+
 /** The files that go ahead, in parcels; none where one push takes all. Pure. */
 export function splitPush(
   blobs: readonly RepositoryFile[],
@@ -68,7 +72,7 @@ export async function pushParcels(
   parcels: readonly (readonly RepositoryFile[])[],
   { prefix, refs, onProgress }: ParcelOptions,
 ): Promise<Refs> {
-  const sent = new Map([...refs].filter(([name]) => name.startsWith(prefix)));
+  const sent = new Map(parcelsAmong(refs, prefix));
   try {
     for (const [i, blobs] of parcels.entries()) {
       const name = `${prefix}${i}`;

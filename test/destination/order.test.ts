@@ -143,7 +143,8 @@ describe("in the Action", () => {
         inputs: {
           mode: "deploy",
           release: releases[name],
-          "deployment-repository": server.repositoryUrl("deployment", "git"),
+          // The job's own token is not sent elsewhere: the address has one then.
+          "deployment-repository": server.repositoryUrl("deployment", token === TOKEN ? "git" : undefined),
           token,
         },
         context: {

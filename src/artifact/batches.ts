@@ -37,15 +37,19 @@ const AT_ONCE = 1024;
 export function newBatchMemory(files: readonly NamedFile[]): BatchMemory {
   const starts = new SharedArrayBuffer((files.length + 1) * Float64Array.BYTES_PER_ELEMENT);
   const ends = new Float64Array(starts, Float64Array.BYTES_PER_ELEMENT);
-  let total = 0;
-  for (let i = 0; i < files.length; i++) ends[i] = total += Buffer.byteLength(namesOf(files[i] as NamedFile));
-  const names = new SharedArrayBuffer(total);
+  // Three bytes are the most that one of a string's units becomes; memory that nobody touches costs nothing.
+  let most = 0;
+  for (const file of files) most += 3 * (file.path.length + (file.isInPlace ? 0 : file.source.length)) + 2;
+  const names = new SharedArrayBuffer(most);
   const bytes = Buffer.from(names);
   let at = 0;
   for (let i = 0; i < files.length; i += AT_ONCE) {
-    let text = "";
-    for (let j = i; j < Math.min(i + AT_ONCE, files.length); j++) text += namesOf(files[j] as NamedFile);
-    at += bytes.write(text, at);
+    const texts = files.slice(i, i + AT_ONCE).map(namesOf);
+    const text = texts.join("");
+    const written = bytes.write(text, at);
+    // Nearly all names have a byte for each unit, and then nobody needs to count.
+    const lengthOf = written === text.length ? (one: string) => one.length : (one: string) => Buffer.byteLength(one);
+    for (const [j, one] of texts.entries()) ends[i + j] = at += lengthOf(one);
   }
   const usual = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
   new Float64Array(usual)[0] = FIRST_GUESS;

@@ -51,6 +51,7 @@ const { outputFiles } = await build({
   entryPoints: {
     action: "src/action.ts",
     cli: "src/cli.ts",
+    post: "src/post.ts",
     netns: "src/tender/netns-main.ts",
     // A worker thread is started from a file; it stands beside the chunk that starts it.
     "chunks/image-worker": "src/artifact/image-worker.ts",

@@ -75,6 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "tender",
   ],
   action: ["errors", "util", "github", "report"],
+  post: ["util"],
 };
 
 /** Rooms and files that decide and never do. */

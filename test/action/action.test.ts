@@ -1,7 +1,7 @@
 /** The Action as a runner runs it: dist/action.js under Node 24, with inputs, event, and the files a runner gives. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { type RunActionOptions, runAction } from "../support/action-runner.ts";
@@ -258,6 +258,25 @@ describe("credentials", () => {
       assert.doesNotMatch(result.log, /the build ran/);
     });
   }
+
+  test("a run that is killed leaves its key to the step's end, which takes it away", async () => {
+    await using project = await newProject();
+    const TMPDIR = project.directory.join("tmp");
+    const key = project.directory.join("key");
+    await mkdir(TMPDIR);
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
+    const result = await act(project, {
+      inputs: {
+        build: 'ls -A "$TMPDIR" > seen; kill -KILL "$PPID"',
+        "deployment-repository": "git@localhost:x.git",
+        "ssh-key": await readFile(key, "utf8"),
+      },
+      env: { TMPDIR },
+    });
+    assert.equal(result.conclusion, "failure");
+    assert.match(await readFile(path.join(project.source, "seen"), "utf8"), /unikernel-deploy-ssh/);
+    assert.deepEqual(await readdir(TMPDIR), []);
+  });
 
   test("the user's build sees none of the inputs", async () => {
     await using project = await newProject();

@@ -10,7 +10,7 @@ import { type Form, readCommitted } from "./deploy-history.ts";
 import { type Deployer, installPeers, peerMissing, peers } from "./deploy-peers.ts";
 import { measureSubjects, REPOSITORY, type Row, type Subject, TOKEN } from "./deploy-run.ts";
 import { createSite, type Prepared } from "./deploy-site.ts";
-import { CACHE } from "./sites.ts";
+import { DEPLOYS } from "./sites.ts";
 
 export interface DeployBench {
   readonly sites: readonly string[];
@@ -30,7 +30,7 @@ export interface DeployResult {
 }
 
 export async function* deployBench(bench: DeployBench): AsyncGenerator<DeployResult> {
-  const cache = path.join(CACHE, "deploy");
+  const cache = DEPLOYS;
   mkdirSync(cache, { recursive: true });
   const others = peers(installPeers(cache)).filter((peer) => {
     if (!bench.peers.some((text) => peer.name.includes(text))) return false;

@@ -10,10 +10,10 @@ import type { DeployBench, DeployResult } from "./deploy.ts";
 import { git, restore } from "./deploy-history.ts";
 import { measureSubjects, REPOSITORY, type Server, type Subject } from "./deploy-run.ts";
 import { cli, createSite, deploy, type Prepared } from "./deploy-site.ts";
-import { CACHE } from "./sites.ts";
+import { DEPLOYS } from "./sites.ts";
 
 export async function* hostBench(bench: DeployBench): AsyncGenerator<DeployResult> {
-  const cache = path.join(CACHE, "deploy");
+  const cache = DEPLOYS;
   mkdirSync(cache, { recursive: true });
   for (const site of bench.sites) {
     using prepared = await createSite(cache, site, { ...bench, reading: "public" });

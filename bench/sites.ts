@@ -1,7 +1,17 @@
 /** The sites that the benchmarks work on: documentation out of Debian packages, and two made up at the extremes. */
 import { spawnSync } from "node:child_process";
 import { createCipheriv } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { debianFile } from "../test/support/debian.ts";
@@ -23,8 +33,29 @@ const MADE: Readonly<Record<string, (directory: string) => void>> = {
 export const DOCUMENTATION = Object.keys(PACKAGES);
 export const SITES = [...DOCUMENTATION, ...Object.keys(MADE)];
 
+/** Where deploys are measured. */
+export const DEPLOYS = path.join(CACHE, "deploy");
+
+/** Removes what a bench left that was killed: files with two names, as its copies of a site are, make tars slower. */
+function sweep(): void {
+  if (!existsSync(DEPLOYS)) return;
+  for (const name of readdirSync(DEPLOYS)) {
+    const pid = /-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(path.join(DEPLOYS, name), { recursive: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** The directory of a site; fetched or made when it is not there. Throws where Debian's archive cannot be had. */
 export function siteNamed(name: string): string {
+  sweep();
   const directory = path.join(CACHE, name);
   if (existsSync(directory)) return directory;
   mkdirSync(CACHE, { recursive: true });

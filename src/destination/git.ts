@@ -22,6 +22,7 @@ import {
   refuseSource,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
+import { type Loss, lossOf } from "./loss.ts";
 import { openMemory } from "./memory.ts";
 import { parcelPrefix, parcelsAmong, refuseTooLarge, removeParcels } from "./parcels.ts";
 import { cut } from "./prune.ts";
@@ -29,15 +30,7 @@ import { openSession, type Session } from "./session.ts";
 import { refuseTooMuch, ship } from "./shipment.ts";
 import { type Survey, surveyBy } from "./survey.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
-import {
-  commitText,
-  type Refs,
-  type RefUpdate,
-  type Tip,
-  whoMoved,
-  wholeLine,
-  type Workbench,
-} from "./work-repository.ts";
+import { commitText, type Refs, type RefUpdate, type Tip, wholeLine, type Workbench } from "./work-repository.ts";
 
 export interface GitDestinationOptions {
   readonly access: Access;
@@ -117,12 +110,6 @@ async function abandon({ work, options }: Attempt, why: Error): Promise<never> {
   throw why;
 }
 
-/** An attempt whose refs the server would not move, whether or not somebody else has. */
-interface Lost {
-  readonly why: Error;
-  readonly moved: boolean;
-}
-
 /** Cuts the history where that is wanted; a release that is deployed stays so whatever comes of it. */
 async function shorten(published: Published, session: Session, options: GitDestinationOptions): Promise<Published> {
   const { access, branch, history, log } = options;
@@ -147,7 +134,7 @@ interface Attempt {
 }
 
 /** One try at the branch as it is now. */
-async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
+async function attemptPublish(attempt: Attempt): Promise<Published | Loss> {
   const { work, session, release, place, options, publishing } = attempt;
   const names = refNames(release, options);
   const refs = await work.refs([names.branch, names.tag, ...names.volumes, names.parcels]);
@@ -209,8 +196,8 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Lost> {
     updates,
     blobs,
   });
-  const moved = push.kind === "pushed" ? "us" : await whoMoved(work, updates);
-  if (push.kind === "raced" && moved !== "us") return { why: push.why, moved: moved === "others" };
+  const loss = await lossOf(work, updates, push);
+  if (loss) return loss;
   session.deployed({
     tip,
     tree,

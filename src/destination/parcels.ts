@@ -6,7 +6,8 @@ import { DeployError } from "../errors.ts";
 import { sha256 } from "../util/digest.ts";
 import { formatSize } from "../util/size.ts";
 import { contentSize, type RepositoryFile } from "./contents.ts";
-import { type PushResult, type Refs, type RefUpdate, whoMoved, type Workbench } from "./work-repository.ts";
+import { lossOf } from "./loss.ts";
+import type { PushResult, Refs, RefUpdate, Workbench } from "./work-repository.ts";
 
 const GIB = 1024 ** 3;
 /** Above this a push is split. Sizes are those before compression: nobody knows the others beforehand. */
@@ -85,8 +86,8 @@ export async function pushParcels(
         resembling: false,
         onProgress: (line) => onProgress(`parcel ${i + 1} of ${parcels.length}: ${line}`),
       });
-      const moved = result.kind === "pushed" ? "us" : await whoMoved(work, [update]);
-      if (result.kind === "raced" && moved !== "us") throw moved === "others" ? inTheWay(name) : result.why;
+      const loss = await lossOf(work, [update], result);
+      if (loss) throw loss.moved ? inTheWay(name) : loss.why;
       sent.set(name, commit);
     }
     return sent;

@@ -6,8 +6,9 @@
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
 import type { Access } from "./access.ts";
-import { plain } from "./git-errors.ts";
-import { openWorkRepository, type RefUpdate, whoMoved, wholeLine, type WorkRepository } from "./work-repository.ts";
+import { lossOf } from "./loss.ts";
+import { lastLineTo } from "./shipment.ts";
+import { openWorkRepository, type RefUpdate, wholeLine, type WorkRepository } from "./work-repository.ts";
 
 export interface PruneOptions {
   readonly access: Access;
@@ -67,11 +68,11 @@ export async function cut(
     blobs: [],
     deltas: new Map(),
     resembling: false,
-    onProgress: (text) => log.progress(plain(text).trim().split("\n").at(-1) ?? ""),
+    onProgress: lastLineTo(log),
   });
-  const moved = push.kind === "pushed" ? "us" : await whoMoved(work, updates);
-  if (push.kind === "raced" && moved === "nobody") throw push.why;
-  if (moved === "others") {
+  const loss = await lossOf(work, updates, push);
+  if (loss && !loss.moved) throw loss.why;
+  if (loss) {
     throw new DeployError("PUSH_REJECTED", `${options.branch} moved while its history was cut`, {
       hint: "nothing was changed; run again",
     });

@@ -63,7 +63,7 @@ export async function ship(work: Workbench, shipment: Shipment): Promise<PushRes
 }
 
 /** git rewrites its progress line in place; the last one is the news. */
-const lastLineTo = (log: Log) => (text: string) =>
+export const lastLineTo = (log: Log) => (text: string) =>
   log.progress(
     plain(text)
       .split("\n")

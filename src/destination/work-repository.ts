@@ -90,16 +90,6 @@ export interface Raced {
 }
 
 /**
- * After a push that was refused: whether somebody else has moved one of the refs, nobody has, or all are where we wanted them,
- * as where an answer was lost and the same was pushed again.
- */
-export async function whoMoved(work: Workbench, updates: readonly RefUpdate[]): Promise<"others" | "nobody" | "us"> {
-  const refs = await work.refs(updates.map(({ name }) => name));
-  if (updates.every(({ name, id }) => refs.get(name) === id)) return "us";
-  return updates.some(({ name, expected }) => refs.get(name) !== expected) ? "others" : "nobody";
-}
-
-/**
  * Files above this are stored without a delta search against their neighbours, so that memory stays bounded. Parts of images are
  * above it: among parts of one image there is nothing to be found, and looking for it takes longer than all the rest.
  */

@@ -208,6 +208,8 @@ UsePAM no
 UseDNS no
 PrintMotd no
 AcceptEnv GIT_PROTOCOL
+# Below another shell bash leaves the user's start-up files alone; they may take longer than all that is tested.
+SetEnv SHLVL=2
 # Tests open connections faster than people do.
 MaxStartups 100
 LogLevel VERBOSE

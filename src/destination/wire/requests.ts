@@ -76,6 +76,9 @@ export async function fetchObjects(
   return readPack(pack, known);
 }
 
+/** Whether a request asks for refs, not for objects. */
+export const isAboutRefs = (request: Buffer) => request.includes("command=ls-refs\n");
+
 function encodeRequest(command: string, args: readonly string[]): Buffer {
   const head = [`command=${command}`, ...AGENT].map((line) => encodeLine(`${line}\n`));
   return Buffer.concat([...head, DELIMITER, ...args.map((line) => encodeLine(`${line}\n`)), FLUSH]);

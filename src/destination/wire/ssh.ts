@@ -2,49 +2,68 @@
 import { exec, type ExecResult } from "../../util/exec.ts";
 import type { Access } from "../access.ts";
 import { findFlush } from "./pkt-line.ts";
-import { Answer, type Transport, WireRefusal } from "./transport.ts";
+import { isAboutRefs } from "./requests.ts";
+import { MAX_ANSWER, type Transport, WireRefusal } from "./transport.ts";
 
-/** Only where a key was given: else the user's own configuration says how ssh is run, and git knows how to ask it. */
+/**
+ * Only where a key was given: else the user's own configuration says how ssh is run, and git knows how to ask it. Reading and
+ * writing are two sessions, of one connection where ssh can share it.
+ */
 export function sshTransport({ url, env, secrets }: Access): Transport | undefined {
   const config = env["UNIKERNEL_DEPLOY_SSH_CONFIG"];
   const place = parseAddress(url);
   if (config === undefined || !place) return undefined;
+  const opened: Conversation[] = [];
   const open = (service: string): Conversation => {
     const port = place.port === "" ? [] : ["-p", place.port];
     const command = `${service} ${quote(place.path)}`;
     const argv = ["ssh", "-F", config, "-o", "SendEnv=GIT_PROTOCOL", ...port, place.host, command] as const;
-    return converse(argv, service === "git-upload-pack" ? { ...env, GIT_PROTOCOL: "version=2" } : env, secrets);
+    const talk = converse(argv, service === "git-upload-pack" ? { ...env, GIT_PROTOCOL: "version=2" } : env, secrets);
+    opened.push(talk);
+    return talk;
   };
   let reader: Conversation | undefined;
   let writer: Conversation | undefined;
-  const readerOnce = async (): Promise<Conversation> => {
-    if (reader) return reader;
-    reader = open("git-upload-pack");
-    const greeting = await reader.untilFlush();
+  /** Whether the reader has looked at the refs: it goes on seeing them as they were then. */
+  let looked = false;
+  const openReader = async (): Promise<Conversation> => {
+    const next = open("git-upload-pack");
+    const greeting = await next.untilFlush();
     if (!greeting.toString("latin1", 4, 13).startsWith("version 2"))
       throw new WireRefusal("it speaks no protocol version 2");
-    return reader;
+    return next;
+  };
+  // One after the other: the old one may be the one that holds the connection.
+  const replace = (old: Conversation | undefined, next: Conversation): Conversation => {
+    old?.close();
+    return next;
   };
   return {
     async fetch(request) {
-      const talk = await readerOnce();
-      talk.say(request);
-      return talk.untilFlush();
+      const look = isAboutRefs(request);
+      if (!reader || (look && looked)) {
+        reader = replace(reader, await openReader());
+        looked = false;
+      }
+      looked ||= look;
+      reader.say(request);
+      return reader.untilFlush();
     },
     async advertised() {
-      writer?.close();
-      writer = open("git-receive-pack");
-      return writer.untilFlush();
+      const next = open("git-receive-pack");
+      const refs = await next.untilFlush();
+      writer = replace(writer, next);
+      return refs;
     },
     async push(body) {
       const talk = writer ?? open("git-receive-pack");
       if (talk !== writer) await talk.untilFlush();
       writer = undefined;
-      return talk.finish(body);
+      talk.sayLast(body);
+      return talk.untilFlush();
     },
     [Symbol.dispose]() {
-      reader?.close();
-      writer?.close();
+      for (const talk of opened) talk.close();
       reader = writer = undefined;
     },
   };
@@ -65,10 +84,13 @@ const quote = (text: string) => `'${text.replaceAll(/['!]/g, "'\\$&'")}'`;
 /** A program that is spoken with line by line. */
 interface Conversation {
   say(bytes: Buffer): void;
-  /** What it says up to the next flush. */
+  /** All of this, and nothing after it. */
+  sayLast(body: AsyncIterable<Buffer>): void;
+  /**
+   * What it says up to the next flush. Not up to its end, which may be late: the ssh that made the connection stays for the
+   * sessions of others.
+   */
   untilFlush(): Promise<Buffer>;
-  /** Says all of this, and nothing after it; what it says to that. */
-  finish(body: AsyncIterable<Buffer>): Promise<Buffer>;
   close(): void;
 }
 
@@ -78,19 +100,14 @@ function converse(
   secrets: readonly string[],
 ): Conversation {
   const said = queue();
-  let heard = Buffer.alloc(0);
-  let scanned = 0;
+  const heard = new Heard();
   let wake = () => {};
-  let ended: Promise<ExecResult> | undefined;
   let over = false;
-  const answer = new Answer();
-  let rest = false;
   const onStdout = (chunk: Buffer) => {
-    if (rest) answer.add(chunk);
-    else heard = Buffer.concat([heard, chunk]);
+    heard.add(chunk);
     wake();
   };
-  ended = exec(argv, { env, input: said.chunks(), onStdout });
+  const ended: Promise<ExecResult> = exec(argv, { env, input: said.chunks(), onStdout });
   ended
     .catch(() => {})
     .finally(() => {
@@ -98,35 +115,57 @@ function converse(
       wake();
     });
   const failure = async (): Promise<never> => {
-    const { stderr, code } = await (ended as Promise<ExecResult>);
+    const { stderr, code } = await ended;
     const text = secrets.reduce((so, secret) => so.replaceAll(secret, "***"), stderr);
     throw new WireRefusal(text.trim().split("\n").at(-1) || `ssh ended with exit code ${code}`);
   };
   return {
     say: (bytes) => said.add(bytes),
+    sayLast: (body) => said.pass(body),
     async untilFlush() {
       for (;;) {
-        const flush = findFlush(heard, scanned);
-        if (!flush) throw new WireRefusal("an answer that is not of git's protocol");
-        scanned = flush.end;
-        if (flush.found) {
-          const lines = heard.subarray(0, scanned);
-          heard = heard.subarray(scanned);
-          scanned = 0;
-          return lines;
-        }
+        const lines = heard.takeLines();
+        if (lines) return lines;
         if (over) return failure();
         await new Promise<void>((resolve) => (wake = resolve));
       }
     },
-    async finish(body) {
-      rest = true;
-      said.pass(body);
-      const { code } = await (ended as Promise<ExecResult>);
-      return code === 0 ? answer.bytes() : failure();
-    },
     close: () => said.end(),
   };
+}
+
+/** What was said and not yet taken. */
+class Heard {
+  #bytes = Buffer.alloc(64 * 1024);
+  #length = 0;
+  /** Up to here there are lines, and no flush. */
+  #scanned = 0;
+
+  /** Throws WireRefusal above MAX_ANSWER. */
+  add(chunk: Buffer): void {
+    const length = this.#length + chunk.length;
+    if (length > MAX_ANSWER) throw new WireRefusal(`an answer of more than ${MAX_ANSWER} bytes`);
+    if (length > this.#bytes.length) {
+      const larger = Buffer.alloc(2 * length);
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    chunk.copy(this.#bytes, this.#length);
+    this.#length = length;
+  }
+
+  /** The lines up to the next flush, with it, once they are all here. Throws WireRefusal for what is no line. */
+  takeLines(): Buffer | undefined {
+    const flush = findFlush(this.#bytes.subarray(0, this.#length), this.#scanned);
+    if (!flush) throw new WireRefusal("an answer that is not of git's protocol");
+    this.#scanned = flush.end;
+    if (!flush.found) return undefined;
+    const lines = Buffer.from(this.#bytes.subarray(0, flush.end));
+    this.#bytes.copyWithin(0, flush.end, this.#length);
+    this.#length -= flush.end;
+    this.#scanned = 0;
+    return lines;
+  }
 }
 
 /** Bytes that are handed on as they come. */

@@ -15,8 +15,8 @@ export interface Transport extends Disposable {
   push(body: AsyncIterable<Buffer>): Promise<Buffer>;
 }
 
-/** What a site of a million files has in trees, many times over. */
-const MAX_ANSWER = 192 * 1024 * 1024;
+/** What a site of a million files has in trees, many times over (bytes). */
+export const MAX_ANSWER = 192 * 1024 * 1024;
 
 /** Chunks kept up to a limit. Throws WireRefusal above it: that is no answer to what was asked. */
 export class Answer {

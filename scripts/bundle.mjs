@@ -39,6 +39,23 @@ const lazyCore = {
   },
 };
 
+/**
+ * As an ES module Node's HTTP client loads Node's `fetch` with it, which takes longer than all of our own modules and serves
+ * nothing here. As a CommonJS one it does not; and most runs need neither.
+ */
+const lazyHttp = {
+  name: "lazy-http",
+  setup(builder) {
+    builder.onResolve({ filter: /^node:https?$/ }, ({ path: name, kind }) =>
+      kind === "import-statement" ? { path: name, namespace: "lazy-http" } : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: "lazy-http" }, ({ path: name }) => ({
+      contents: `let loaded;
+        export default new Proxy({}, { get: (_, name) => (loaded ??= require(${JSON.stringify(name)}))[name] });`,
+    }));
+  },
+};
+
 /** CommonJS dependencies ask for require; the long name cannot meet one the minifier makes. */
 const REQUIRE =
   'import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);\n';
@@ -68,7 +85,7 @@ const { outputFiles } = await build({
   define: { __VERSION__: JSON.stringify(version) },
   legalComments: "none",
   logLevel: "warning",
-  plugins: [lazyCore],
+  plugins: [lazyCore, lazyHttp],
 });
 
 // New files first, stale ones last: a program that runs from here meanwhile finds its chunks.

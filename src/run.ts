@@ -8,7 +8,6 @@ import { digestEntry } from "./artifact/scan-image.ts";
 import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source, uncommittedFiles } from "./build/source.ts";
-import { bootRelease } from "./checks/boot/boot-release.ts";
 import type { BootReport } from "./checks/boot/report.ts";
 import { bootFindings } from "./checks/boot.ts";
 import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
@@ -218,6 +217,7 @@ async function bootKernels(
   const sizes = Object.entries(volumes).flatMap(([name, { size }]): [string, number][] =>
     size === undefined ? [] : [[name, size]],
   );
+  const { bootRelease } = await import("./checks/boot/boot-release.ts");
   return bootRelease({ release, settings: checks.boot, secretSizes: new Map(sizes), env, log });
 }
 

@@ -5,10 +5,6 @@ import type { Log } from "../util/log.ts";
 import { type AccessInputs, openAccess, requirePrograms } from "./access.ts";
 import type { Destination } from "./destination.ts";
 import { type GitDestination, gitDestination } from "./git.ts";
-import { registryFor } from "./oci/access.ts";
-import { companionsOf, registryDestination } from "./oci/companions.ts";
-import { pruneRegistry } from "./oci/retention.ts";
-import { tagNames } from "./oci/tags.ts";
 import { type Pruned, prune } from "./prune.ts";
 
 /** How releases are kept there: `deploy` of the configuration. */
@@ -40,9 +36,8 @@ export interface OpenDestination extends Disposable {
 export async function openDestination(inputs: DestinationInputs): Promise<OpenDestination> {
   const { settings, cache, log, repository } = inputs;
   if (isRegistryAddress(repository)) {
-    const registry = registryFor(inputs);
-    const { attestation } = inputs;
-    const destination = registryDestination({ registry, ...settings, attestation, log, random: Math.random });
+    const { openRegistryDestination } = await import("./oci/open.ts");
+    const destination = openRegistryDestination(inputs);
     return { destination, repository: undefined, [Symbol.dispose]() {} };
   }
   if (inputs.attestation !== undefined) {
@@ -71,10 +66,10 @@ export interface PruneInputs extends AccessInputs {
 
 /** Throws what `openDestination` does, and RELEASE_MISSING or PUSH_REJECTED as the two kinds of it do. */
 export async function pruneDestination(inputs: PruneInputs): Promise<Pruned> {
-  const { repository, branch, log } = inputs;
+  const { repository } = inputs;
   if (isRegistryAddress(repository)) {
-    const companions = companionsOf({ branch, runnable: false });
-    return pruneRegistry({ registry: registryFor(inputs), companions, log }, tagNames(branch), inputs);
+    const { pruneRegistryDestination } = await import("./oci/open.ts");
+    return pruneRegistryDestination(inputs);
   }
   using access = openAccess(inputs);
   await requirePrograms(access);

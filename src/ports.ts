@@ -1,6 +1,6 @@
 /** What both doors give to a deploy: the clock, the signing key, and what is known of the source's history. */
 import type { Layout, PublishOptions } from "./destination/destination.ts";
-import { exec } from "./util/exec.ts";
+import { exec, type ExecResult } from "./util/exec.ts";
 import { gitEnvironment } from "./util/git.ts";
 import type { Log } from "./util/log.ts";
 import { openSigner, signerOf } from "./util/signature.ts";
@@ -37,6 +37,7 @@ export async function publishOptions(ports: PublishPorts): Promise<PublishOption
     now: Math.floor(Date.now() / 1000),
     ...(signingKey === undefined ? { sign: undefined } : await signing(signingKey, env)),
     isAncestor,
+    commitsBetween: (a, b) => commitsBetweenHere(a, b, ports),
     async isOlder(ours, deployed) {
       if (ours.commit === deployed.commit) return false;
       const known = await isAncestor(ours.commit, deployed.commit);
@@ -75,13 +76,27 @@ function isOlderByTime(ours: SourceCommit, deployed: SourceCommit, log: Log): bo
 const REMEDY = "a checkout with fetch-depth: 0 knows";
 
 /** Undefined where git here lacks a commit, or the history between them. */
-async function isAncestorHere(a: string, b: string, { directory, env }: PublishPorts): Promise<boolean | undefined> {
+async function isAncestorHere(a: string, b: string, ports: PublishPorts): Promise<boolean | undefined> {
   if (a === b) return undefined;
-  // A checkout of another user's may be read: nothing of it is run. A stray GIT_DIR would be another repository.
-  const git = ["git", "-c", "safe.directory=*", "-C", directory] as const;
-  const options = { env: { ...gitEnvironment(env), GIT_CONFIG_GLOBAL: "/dev/null", GIT_NO_LAZY_FETCH: "1" } };
-  const { code } = await exec([...git, "merge-base", "--is-ancestor", a, b], options);
+  const { code } = await gitHere(["merge-base", "--is-ancestor", a, b], ports);
   if (code !== 1) return code === 0 ? true : undefined;
-  const shallow = await exec([...git, "rev-parse", "--is-shallow-repository"], options);
+  const shallow = await gitHere(["rev-parse", "--is-shallow-repository"], ports);
   return shallow.stdout.toString("utf8").trim() === "false" ? false : undefined;
+}
+
+/** Undefined where `b` does not follow from `a`, as far as git here knows. */
+async function commitsBetweenHere(a: string, b: string, ports: PublishPorts): Promise<readonly string[] | undefined> {
+  const range = ["--first-parent", "--ancestry-path", `${a}..${b}`];
+  const { code, stdout } = await gitHere(["rev-list", `--max-count=${MAX_BETWEEN}`, ...range], ports);
+  const [newest, ...between] = stdout.toString("latin1").trim().split("\n");
+  return code === 0 && newest === b ? between : undefined;
+}
+
+/** So many deploys are not under way at once. */
+const MAX_BETWEEN = 100;
+
+/** A checkout of another user's may be read: nothing of it is run. A stray GIT_DIR would be another repository. */
+function gitHere(args: readonly string[], { directory, env }: PublishPorts): Promise<ExecResult> {
+  const environment = { ...gitEnvironment(env), GIT_CONFIG_GLOBAL: "/dev/null", GIT_NO_LAZY_FETCH: "1" };
+  return exec(["git", "-c", "safe.directory=*", "-C", directory, ...args], { env: environment });
 }

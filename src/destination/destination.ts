@@ -20,6 +20,8 @@ export interface PublishOptions {
   readonly isOwnSignature?: ((text: string, signature: string) => Promise<boolean>) | undefined;
   /** Whether source commit `a` comes before `b`; undefined where nobody here knows. */
   readonly isAncestor: (a: string, b: string) => Promise<boolean | undefined>;
+  /** Source commits after `a` and before `b`, newest first, without those that were merged; undefined where nobody here knows. */
+  readonly commitsBetween: (a: string, b: string) => Promise<readonly string[] | undefined>;
   /** Whether a release of source `ours` comes too late after one of `deployed`. Decides, and says what it goes by. */
   readonly isOlder: (ours: SourceCommit, deployed: SourceCommit) => Promise<boolean>;
 }

@@ -29,6 +29,7 @@ import { cut } from "./prune.ts";
 import { openSession, type Session } from "./session.ts";
 import { refuseTooMuch, ship } from "./shipment.ts";
 import { type Survey, surveyBy } from "./survey.ts";
+import { openTurn, type Turn } from "./turn.ts";
 import { commitVolumes, volumeRef } from "./volume-branches.ts";
 import { commitText, type Refs, type RefUpdate, type Tip, wholeLine, type Workbench } from "./work-repository.ts";
 
@@ -75,7 +76,15 @@ export function gitDestination(options: GitDestinationOptions): GitDestination {
       ),
     async publish(release, publishing) {
       const published = await session.work("push", (work) =>
-        publishUntilFirst({ work, session, release, place, options, publishing }),
+        publishUntilFirst({
+          work,
+          session,
+          release,
+          place,
+          options,
+          publishing,
+          turn: turnOf(release, options, publishing),
+        }),
       );
       return published.outcome === "deployed" ? shorten(published, session, options) : published;
     },
@@ -84,10 +93,14 @@ export function gitDestination(options: GitDestinationOptions): GitDestination {
 
 /** Tries until no other push lands first. */
 async function publishUntilFirst(attempt: Attempt): Promise<Published> {
-  const { log, random } = attempt.options;
+  const { work, turn, options } = attempt;
+  const { log, random } = options;
   let unmoved = 0;
   for (let tries = 1; ; tries++) {
-    const result = await attemptPublish(attempt);
+    let result = await attemptPublish(attempt);
+    for (; "ahead" in result; result = await attemptPublish(attempt)) {
+      await turn.wait(work, result.tip, result.ahead);
+    }
     if (!("why" in result)) return result;
     unmoved = result.moved ? 0 : unmoved + 1;
     if (unmoved === MAX_UNMOVED) return abandon(attempt, result.why);
@@ -131,11 +144,18 @@ interface Attempt {
   readonly place: Place;
   readonly options: GitDestinationOptions;
   readonly publishing: PublishOptions;
+  readonly turn: Turn;
+}
+
+/** It is the turn of other source commits. */
+interface Early {
+  readonly tip: Tip;
+  readonly ahead: readonly string[];
 }
 
 /** One try at the branch as it is now. */
-async function attemptPublish(attempt: Attempt): Promise<Published | Loss> {
-  const { work, session, release, place, options, publishing } = attempt;
+async function attemptPublish(attempt: Attempt): Promise<Published | Loss | Early> {
+  const { work, session, release, place, options, publishing, turn } = attempt;
   const names = refNames(release, options);
   const refs = await work.refs([names.branch, names.tag, ...names.volumes, names.parcels]);
   const tip = await fetchTip(work, refs.get(names.branch));
@@ -147,6 +167,8 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Loss> {
   const earlier = await earlierOutcome(attempt, names.tag, refs, current);
   if (earlier && tip) session.remember([tip.commit], prefixOf(place));
   if (earlier) return { ...earlier, tag, changed: 0, removed: 0, bytes: 0, sent: undefined };
+  const ahead = tip && current ? await turn.ahead(tip, current) : [];
+  if (tip && ahead.length > 0) return { tip, ahead };
 
   const prefix = prefixOf(place);
   const volumes = await commitVolumes(work, release, refs, Math.max(publishing.now, tip?.time ?? 0));
@@ -210,11 +232,19 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Loss> {
   return { ...planned, outcome: "deployed", revision: commit, sent: push.kind === "pushed" ? push.sent : undefined };
 }
 
+function turnOf(release: Release, options: GitDestinationOptions, publishing: PublishOptions): Turn {
+  const { branch } = refNames(release, options);
+  const { name, source } = release.manifest;
+  return openTurn({ ...options, publishing, commit: source.commit, branch, tagOf: (commit) => tagRef(name, commit) });
+}
+
+const tagRef = (name: string, commit: string) => `refs/tags/source/${name}/${commit}`;
+
 function refNames({ manifest, volumes }: Release, { branch, path }: GitDestinationOptions) {
   return {
     parcels: parcelPrefix(branch, path),
     branch: `refs/heads/${branch}`,
-    tag: `refs/tags/source/${manifest.name}/${manifest.source.commit}`,
+    tag: tagRef(manifest.name, manifest.source.commit),
     volumes: volumes.filter(({ format }) => format.name === "git").map(({ name }) => volumeRef(manifest.name, name)),
   };
 }

@@ -137,6 +137,7 @@ describe("a deploy of a given release", () => {
     now: 0,
     sign: undefined,
     isAncestor: () => Promise.resolve(undefined),
+    commitsBetween: () => Promise.resolve(undefined),
     isOlder: () => Promise.resolve(false),
   } as const;
 

@@ -51,6 +51,7 @@ export const options = (changes: Partial<PublishOptions> = {}): PublishOptions =
   now: 1_780_000_000,
   sign: undefined,
   isAncestor: async (a, b) => placeOf(a) < placeOf(b),
+  commitsBetween: async () => undefined,
   isOlder: async (a, b) => placeOf(a.commit) < placeOf(b.commit),
   ...changes,
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { runAction } from "../support/action-runner.ts";
 import { type GithubRest, githubRest, type RestAnswer } from "../support/github-rest.ts";
 import { gitServer } from "../support/git-server.ts";
@@ -14,8 +15,8 @@ const TOKEN = "ghs_token-of-the-job";
 const REPOSITORY = "example/www";
 
 let project: Project;
-/** Releases of four commits: a, b after it, c on another branch from a, and one whose date is before a's. */
-const releases: Record<"a" | "b" | "c" | "early", string> = { a: "", b: "", c: "", early: "" };
+/** Releases of commits: a, b and d one after the other, c on another branch from a, and one whose date is before a's. */
+const releases: Record<"a" | "b" | "c" | "d" | "early", string> = { a: "", b: "", c: "", d: "", early: "" };
 const commits: Record<string, string> = {};
 
 before(async () => {
@@ -36,6 +37,7 @@ before(async () => {
   await commitAt("2026-02-01T00:00:00Z", "a");
   await git(project.source, "branch", "other");
   await commitAt("2026-02-02T00:00:00Z", "b");
+  await commitAt("2026-02-04T00:00:00Z", "d");
   await git(project.source, "checkout", "--quiet", "other");
   await commitAt("2026-02-03T00:00:00Z", "c");
   await git(project.source, "checkout", "--quiet", "--orphan", "early");
@@ -81,6 +83,23 @@ describe("on the command line", () => {
     }
   });
 
+  test("a later one that comes first lets the one before it go first, and both are deployed", async () => {
+    const repository = await createBareRepository(project.directory.join("turns"), "deployment");
+    const deploy = async (name: keyof typeof releases) =>
+      answerOf(
+        await runCli(project.source, ["deploy", "--release", releases[name], "--repository", repository, "--json"]),
+      );
+    assert.equal((await deploy("a")).outcome, "deployed");
+    const late = deploy("d");
+    await setTimeout(500);
+    const [first, second] = await Promise.all([deploy("b"), late]);
+    assert.equal(first.outcome, "deployed");
+    assert.equal(second.outcome, "deployed");
+    assert.match(second.stderr, /commits before this one are being deployed; they go first/);
+    const sources = await git(repository, "log", "--format=%(trailers:key=Source-Commit,valueonly,separator=)", "main");
+    assert.deepEqual(sources.split("\n"), [commits.d, commits.b, commits.a]);
+  });
+
   test("force goes back", async () => {
     assert.equal((await after("b", "a", project.source, "--force")).outcome, "deployed");
   });
@@ -114,7 +133,7 @@ describe("on the command line", () => {
     const unknown = await after("c", "a", shallow);
     assert.match(unknown.stderr, /going by their commit times/);
     assert.equal(unknown.outcome, "superseded");
-    await git(shallow, "fetch", "--quiet", "--depth=2", "origin", "main");
+    await git(shallow, "fetch", "--quiet", "--depth=3", "origin", "main");
     const known = await after("b", "a", shallow);
     assert.doesNotMatch(known.stderr, /commit times/);
     assert.equal(known.outcome, "superseded");

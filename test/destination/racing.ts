@@ -143,7 +143,9 @@ const show = (way: string, clones: number, { deployed, superseded, seconds, prob
 export async function soak(clones: number): Promise<boolean> {
   const http = await raceOverHttp(clones);
   show("HTTP", clones, http);
-  const ssh = await raceOverSsh(Math.ceil(clones / 4));
-  show("SSH", Math.ceil(clones / 4), ssh);
-  return [http, ssh].every(({ problems }) => problems.length === 0) && http.deployed >= clones * 0.75;
+  const fewer = Math.ceil(clones / 4);
+  const ssh = await raceOverSsh(fewer);
+  show("SSH", fewer, ssh);
+  const isCalm = ({ problems, deployed }: Race, of: number) => problems.length === 0 && deployed >= of * 0.75;
+  return isCalm(http, clones) && isCalm(ssh, fewer);
 }

@@ -1,0 +1,70 @@
+/**
+ * Whose turn it is where several releases are deployed at once: that of the earliest source commit. A later one would land
+ * first as often, and those before it never.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ReleaseManifest } from "../manifest/schema.ts";
+import type { Log } from "../util/log.ts";
+import type { PublishOptions } from "./destination.ts";
+import type { Tip, Workbench } from "./work-repository.ts";
+
+export interface Turn {
+  /** Source commits between the deployed one and ours, newest first, whose deploys may be under way. */
+  ahead(tip: Tip, current: ReleaseManifest): Promise<readonly string[]>;
+  /** Until the newest of them has landed, or the branch has stayed on `tip` for so long that none will. */
+  wait(work: Pick<Workbench, "refs">, tip: Tip, ahead: readonly string[]): Promise<void>;
+}
+
+/** A release that somebody began to deploy so shortly before ours says that there may be more of them (seconds). */
+const RECENT = 10;
+/** Commits further ahead are not looked for. */
+const MAX_AHEAD = 20;
+/**
+ * Between two looks, for each that goes first, and as much again by chance (milliseconds): who is last in a long line has
+ * time, and the server has more to do than to tell him so.
+ */
+const LOOK = 300;
+/** The branch has not moved for so long: nobody deploys the commits between (milliseconds). */
+const STILL = 4000;
+/** In all, however the branch moves (milliseconds). */
+const PATIENCE = 30_000;
+
+export interface TurnOptions {
+  /** Our source commit, and the ref by which one is known to be deployed. */
+  readonly commit: string;
+  readonly tagOf: (commit: string) => string;
+  /** As a ref. */
+  readonly branch: string;
+  readonly publishing: Pick<PublishOptions, "now" | "force" | "dryRun" | "commitsBetween">;
+  readonly log: Log;
+  /** A number from 0 to 1. */
+  readonly random: () => number;
+}
+
+export function openTurn({ commit, tagOf, branch, publishing, log, random }: TurnOptions): Turn {
+  let patient = !publishing.force && !publishing.dryRun;
+  return {
+    async ahead(tip, current) {
+      if (!patient || Math.abs(publishing.now - tip.time) > RECENT) return [];
+      const between = await publishing.commitsBetween(current.source.commit, commit);
+      return (between ?? []).slice(0, MAX_AHEAD);
+    },
+    async wait(work, tip, ahead) {
+      log.info("commits before this one are being deployed; they go first");
+      const wanted = [branch, ...ahead.map(tagOf)];
+      const began = performance.now();
+      let moved = { at: began, to: tip.commit };
+      for (let left = ahead.length; left > 0; ) {
+        await sleep(LOOK * left * (1 + random()));
+        const refs = await work.refs(wanted);
+        const landed = ahead.findIndex((earlier) => refs.has(tagOf(earlier)));
+        if (landed >= 0) left = landed;
+        const now = performance.now();
+        const to = refs.get(branch) ?? tip.commit;
+        if (to !== moved.to) moved = { at: now, to };
+        patient = now - moved.at < STILL && now - began < PATIENCE;
+        if (!patient) return;
+      }
+    },
+  };
+}

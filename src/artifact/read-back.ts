@@ -3,11 +3,10 @@
  * which shares no line with our writer. Other formats are read by the listing half of their own module.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { DeployError, messageOf } from "../errors.ts";
 import type { ImageFormat } from "../image/format.ts";
 import type { IndexEntry } from "../image/index-file.ts";
+import { openFile } from "../util/files.ts";
 import { scanImage } from "./scan-image.ts";
 
 /** The files in the image with their git blob ids; throws IMAGE_INVALID where the reader objects. */
@@ -37,7 +36,13 @@ async function readTar(file: string): Promise<readonly IndexEntry[]> {
     },
   });
   try {
-    await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), parser as unknown as NodeJS.WritableStream);
+    const ended = new Promise((resolve, reject) => parser.on("end", resolve).on("error", reject));
+    ended.catch(() => {});
+    for (const chunk of chunksOf(file)) {
+      if (!parser.write(chunk)) await Promise.race([new Promise((resolve) => parser.once("drain", resolve)), ended]);
+    }
+    parser.end();
+    await ended;
   } catch (error) {
     throw new DeployError("IMAGE_INVALID", `${file}: an independent tar reader stops: ${messageOf(error)}`, {
       cause: error,
@@ -47,4 +52,12 @@ async function readTar(file: string): Promise<readonly IndexEntry[]> {
     throw new DeployError("IMAGE_INVALID", `${file}: an independent tar reader objects`, { problems: warnings });
   }
   return index;
+}
+
+/** Whole blocks of tar, of which the reader keeps nothing: so one buffer does. */
+const CHUNK = 256 * 1024;
+
+function* chunksOf(file: string): Iterable<Buffer> {
+  using source = openFile(file);
+  for (let offset = 0; offset < source.size; offset += CHUNK) yield source.read(offset, CHUNK) as Buffer;
 }

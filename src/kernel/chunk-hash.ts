@@ -35,3 +35,10 @@ export function hashOf(prefixes: Int32Array, start: number, length: number): num
   const before = Math.imul(prefixes[start] as number, POWERS[length] as number);
   return ((prefixes[start + length] as number) - before) >>> 0;
 }
+
+/** `hashOf` of all these bytes, where nothing is to be known of their parts. */
+export function hashOfBytes(bytes: Uint8Array): number {
+  let hash = 0;
+  for (let i = 0; i < bytes.length; i++) hash = (Math.imul(hash, BASE) + (bytes[i] as number)) | 0;
+  return hash >>> 0;
+}

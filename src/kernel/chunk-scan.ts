@@ -1,10 +1,8 @@
 /** Slides over a kernel once and counts where the chunks of a site lie in it. Pure. */
 import type { ByteSource } from "../util/bytes.ts";
-import { ANCHOR, CHUNK, hashOf, hashPrefixes } from "./chunk-hash.ts";
+import { ANCHOR, CHUNK, hashOf } from "./chunk-hash.ts";
 import type { ChunkIndex, ReadFile } from "./chunk-index.ts";
-
-/** The kernel is read so much at a time, and a chunk more, so that none is missed across the seam. */
-const WINDOW = 256 * 1024;
+import { type Window, windowsOf } from "./windows.ts";
 
 /**
  * How often the beginning of a chunk may turn up: so often, and four times for each chunk that begins like this. Only
@@ -39,13 +37,6 @@ interface Scan {
   coveredEnd: number;
 }
 
-/** A piece of the kernel with the hashes of its beginnings. */
-interface Window {
-  readonly bytes: Uint8Array;
-  readonly prefixes: Int32Array;
-  readonly base: number;
-}
-
 /** Scans the kernel; `read` is asked for the chunks that seem to be there, to compare them whole. */
 export function scanKernel(kernel: ByteSource, index: ChunkIndex, read: ReadFile): ScanResult {
   const groups = index.groupHash.length;
@@ -62,16 +53,7 @@ export function scanKernel(kernel: ByteSource, index: ChunkIndex, read: ReadFile
     coveredEnd: 0,
   };
   if (groups === 0) return scan;
-  const buffer = new Uint8Array(WINDOW + CHUNK);
-  const prefixes = new Int32Array(WINDOW + CHUNK + 1);
-  for (let base = 0; base < kernel.size; base += WINDOW) {
-    const length = Math.min(buffer.length, kernel.size - base);
-    // Copied: the site's files may be read through the same buffer of the caller.
-    buffer.set(kernel.read(base, length).subarray(0, length));
-    const bytes = buffer.subarray(0, length);
-    hashPrefixes(bytes, prefixes);
-    scanWindow(scan, { bytes, prefixes, base });
-  }
+  for (const window of windowsOf(kernel)) scanWindow(scan, window);
   return scan;
 }
 
@@ -102,9 +84,7 @@ function lookupOf({ runAnchor }: ChunkIndex): Lookup {
 
 function scanWindow(scan: Scan, window: Window): void {
   const { bits, bitShift } = scan.lookup;
-  const { prefixes } = window;
-  // The last chunk's worth belongs to the next window, unless this is the last one.
-  const end = Math.min(WINDOW, window.bytes.length - ANCHOR + 1);
+  const { prefixes, end } = window;
   for (let at = 0; at < end; at++) {
     const anchor = hashOf(prefixes, at, ANCHOR);
     const bit = anchor >>> bitShift;

@@ -4,6 +4,7 @@
  * the same 4096-byte chunks, so those are looked for, at any alignment, and compared byte for byte. Pure.
  */
 import type { ByteSource } from "../util/bytes.ts";
+import { anchorsOf } from "./anchors.ts";
 import { CHUNK } from "./chunk-hash.ts";
 import { type ChunkIndex, indexChunks, type ReadFile } from "./chunk-index.ts";
 import { type ScanResult, scanKernel } from "./chunk-scan.ts";
@@ -46,11 +47,12 @@ export interface EmbeddedReport {
 }
 
 /**
- * Looks for the files in the kernel. The site is read once, and again where a chunk seems to be there; memory is about
- * 50 bytes for each 4 KiB of the site and a fixed window of the kernel. What `read` throws passes through.
+ * Looks for the files in the kernel. The site is read once, and again where a chunk seems to be there; memory is a byte for
+ * each byte of the kernel, 16 MiB at most, and about 60 bytes for each 4 KiB of the site that seem to be there. What `read`
+ * throws passes through.
  */
 export function findEmbedded(kernel: ByteSource, files: readonly SiteFile[], read: ReadFile): EmbeddedReport {
-  const index = indexChunks(files, read);
+  const index = indexChunks(files, read, anchorsOf(kernel));
   const scan = scanKernel(kernel, index, read);
   const tallies = tally(files, index, scan);
   const counted = index.counted.slice();

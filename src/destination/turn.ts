@@ -26,7 +26,7 @@ const MAX_AHEAD = 20;
 const LOOK = 300;
 /** The branch has not moved for so long: nobody deploys the commits between (milliseconds). */
 const STILL = 4000;
-/** In all, however the branch moves (milliseconds). */
+/** In all, from the beginning of the deploy, however the branch moves (milliseconds). */
 const PATIENCE = 30_000;
 
 export interface TurnOptions {
@@ -42,20 +42,23 @@ export interface TurnOptions {
 }
 
 export function openTurn({ commit, tagOf, branch, publishing, log, random }: TurnOptions): Turn {
+  const began = performance.now();
   let patient = !publishing.force && !publishing.dryRun;
+  /** The tip that was waited on last: a tag may be that of a deploy to another branch, and ours not move for it. */
+  let waitedOn: string | undefined;
   return {
     async ahead(tip, current) {
-      if (!patient || Math.abs(publishing.now - tip.time) > RECENT) return [];
+      if (!patient || tip.commit === waitedOn || Math.abs(publishing.now - tip.time) > RECENT) return [];
       const between = await publishing.commitsBetween(current.source.commit, commit);
       return (between ?? []).slice(0, MAX_AHEAD);
     },
     async wait(work, tip, ahead) {
-      log.info("commits before this one are being deployed; they go first");
+      if (waitedOn === undefined) log.info("commits before this one are being deployed; they go first");
+      waitedOn = tip.commit;
       const wanted = [branch, ...ahead.map(tagOf)];
-      const began = performance.now();
-      let moved = { at: began, to: tip.commit };
-      for (let left = ahead.length; left > 0; ) {
-        await sleep(LOOK * left * (1 + random()));
+      let moved = { at: performance.now(), to: tip.commit };
+      for (let left = ahead.length; left > 0 && patient; ) {
+        await sleep(Math.min(STILL, LOOK * left * (1 + random())));
         const refs = await work.refs(wanted);
         const landed = ahead.findIndex((earlier) => refs.has(tagOf(earlier)));
         if (landed >= 0) left = landed;
@@ -63,7 +66,6 @@ export function openTurn({ commit, tagOf, branch, publishing, log, random }: Tur
         const to = refs.get(branch) ?? tip.commit;
         if (to !== moved.to) moved = { at: now, to };
         patient = now - moved.at < STILL && now - began < PATIENCE;
-        if (!patient) return;
       }
     },
   };

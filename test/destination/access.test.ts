@@ -254,6 +254,26 @@ describe("a deploy key", { skip: sshServerMissing() }, () => {
     assert.equal(await git(repository, "rev-list", "--count", "main"), "1");
     assert.deepEqual(await readdirOf(TMPDIR), []);
   });
+
+  test("connects once to read and to write, and once for each where the temporary directory leaves no room for a socket", async () => {
+    await using server = await sshServer();
+    await server.createRepository("www");
+    await using dir = await tempDir("keys");
+    const long = dir.join("x".repeat(100));
+    await mkdir(long);
+    const more = ["--ssh-key", server.clientKeyFile, "--known-hosts", server.knownHostsFile, "--no-cache", "--force"];
+    let before = 0;
+    for (const [TMPDIR, connections] of [
+      [dir.path, 1],
+      [dir.path, 1],
+      [long, 2],
+    ] as const) {
+      const ran = await deploy(server.url("www"), { TMPDIR }, ...more);
+      assert.equal(ran.code, 0, ran.stderr);
+      assert.equal(server.connections - before, connections);
+      before = server.connections;
+    }
+  });
 });
 
 const readdirOf = async (directory: string) =>

@@ -73,7 +73,9 @@ describe("whose turn it is", () => {
     await ours.wait(work, tip(NOW), between);
     assert.equal(work.count, 3);
     assert.deepEqual(said, ["commits before this one are being deployed; they go first"]);
-    assert.deepEqual(await ours.ahead(tip(NOW), deployed), between, "it goes on being patient");
+    assert.deepEqual(await ours.ahead(tip(NOW), deployed), [], "the tag was of another branch: ours has not moved");
+    const next = { ...tip(NOW), commit: "c".repeat(40) };
+    assert.deepEqual(await ours.ahead(next, deployed), between, "it goes on being patient");
   });
 
   test("comes when the branch is still for long, and then it is not asked again", async () => {

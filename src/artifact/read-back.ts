@@ -38,7 +38,11 @@ async function readTar(file: string): Promise<readonly IndexEntry[]> {
   try {
     const ended = new Promise((resolve, reject) => parser.on("end", resolve).on("error", reject));
     ended.catch(() => {});
+    // The reader would keep all that follows the end of the archive, which is the business of another check.
+    let over = false;
+    parser.on("eof", () => (over = true));
     for (const chunk of chunksOf(file)) {
+      if (over) break;
       if (!parser.write(chunk)) await Promise.race([new Promise((resolve) => parser.once("drain", resolve)), ended]);
     }
     parser.end();
@@ -55,7 +59,7 @@ async function readTar(file: string): Promise<readonly IndexEntry[]> {
 }
 
 /** Whole blocks of tar, of which the reader keeps nothing: so one buffer does. */
-const CHUNK = 256 * 1024;
+const CHUNK = 1024 * 1024;
 
 function* chunksOf(file: string): Iterable<Buffer> {
   using source = openFile(file);

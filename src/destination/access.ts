@@ -106,18 +106,6 @@ const OURS: readonly [string, string][] = [
  */
 const ISOLATED = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
 
-/** What the name of a socket may have (unix(7)), less what ssh adds to it for a moment. */
-const MAX_SOCKET_NAME = 107 - 17;
-
-/**
- * To connect takes longer than what is said then: who reads, writes, and writes again after a lost race does it once. Where
- * the server has it otherwise, or the name is too long, each ssh connects by itself.
- */
-function sharedConnection(socket: string): readonly string[] {
-  if (Buffer.byteLength(socket) > MAX_SOCKET_NAME) return [];
-  return ["ControlMaster auto", `ControlPath "${socket.replaceAll("%", "%%")}"`];
-}
-
 function sshAccess(url: string, key: string, hosts: string, base: NodeJS.ProcessEnv): Access {
   const directory = tempDir("unikernel-deploy-ssh");
   try {
@@ -138,7 +126,6 @@ function sshAccess(url: string, key: string, hosts: string, base: NodeJS.Process
       "ConnectTimeout 30",
       "ServerAliveInterval 60",
       `ServerAliveCountMax ${SILENCE / 60}`,
-      ...sharedConnection(path.join(directory.path, "connection")),
     ];
     write("config", `Host *\n${options.map((line) => `  ${line}\n`).join("")}`);
     return {

@@ -75,16 +75,10 @@ export function gitDestination(options: GitDestinationOptions): GitDestination {
         surveyBy(work, { branch, place }, async (tip) => session.line(tip.commit, prefixOf(place)).slice(1)),
       ),
     async publish(release, publishing) {
+      // The same for git where the wire is refused: nobody waits twice.
+      const turn = turnOf(release, options, publishing);
       const published = await session.work("push", (work) =>
-        publishUntilFirst({
-          work,
-          session,
-          release,
-          place,
-          options,
-          publishing,
-          turn: turnOf(release, options, publishing),
-        }),
+        publishUntilFirst({ work, session, release, place, options, publishing, turn }),
       );
       return published.outcome === "deployed" ? shorten(published, session, options) : published;
     },
@@ -235,7 +229,9 @@ async function attemptPublish(attempt: Attempt): Promise<Published | Loss | Earl
 function turnOf(release: Release, options: GitDestinationOptions, publishing: PublishOptions): Turn {
   const { branch } = refNames(release, options);
   const { name, source } = release.manifest;
-  return openTurn({ ...options, publishing, commit: source.commit, branch, tagOf: (commit) => tagRef(name, commit) });
+  const tagOf = (commit: string) => tagRef(name, commit);
+  // Where sites share a branch, what lands there is mostly not ours.
+  return openTurn({ ...options, publishing, commit: source.commit, branch, tagOf, alone: options.path === "" });
 }
 
 const tagRef = (name: string, commit: string) => `refs/tags/source/${name}/${commit}`;

@@ -26,6 +26,9 @@ const MAX_AHEAD = 20;
 const LOOK = 300;
 /** The branch has not moved for so long: nobody deploys the commits between (milliseconds). */
 const STILL = 4000;
+/** So much longer for each that goes first, so that those who give up do so one after the other (milliseconds). */
+const STILL_FOR_EACH = 1000;
+const MOST_STILL = 8000;
 /** In all, from the beginning of the deploy, however the branch moves (milliseconds). */
 const PATIENCE = 30_000;
 
@@ -35,15 +38,17 @@ export interface TurnOptions {
   readonly tagOf: (commit: string) => string;
   /** As a ref. */
   readonly branch: string;
+  /** Whether nobody but this site deploys to the branch. */
+  readonly alone: boolean;
   readonly publishing: Pick<PublishOptions, "now" | "force" | "dryRun" | "commitsBetween">;
   readonly log: Log;
   /** A number from 0 to 1. */
   readonly random: () => number;
 }
 
-export function openTurn({ commit, tagOf, branch, publishing, log, random }: TurnOptions): Turn {
+export function openTurn({ commit, tagOf, branch, alone, publishing, log, random }: TurnOptions): Turn {
   const began = performance.now();
-  let patient = !publishing.force && !publishing.dryRun;
+  let patient = alone && !publishing.force && !publishing.dryRun;
   /** The tip that was waited on last: a tag may be that of a deploy to another branch, and ours not move for it. */
   let waitedOn: string | undefined;
   return {
@@ -59,13 +64,15 @@ export function openTurn({ commit, tagOf, branch, publishing, log, random }: Tur
       let moved = { at: performance.now(), to: tip.commit };
       for (let left = ahead.length; left > 0 && patient; ) {
         await sleep(Math.min(STILL, LOOK * left * (1 + random())));
-        const refs = await work.refs(wanted);
-        const landed = ahead.findIndex((earlier) => refs.has(tagOf(earlier)));
+        const refs = await work.refs(wanted).catch(() => undefined);
+        const landed = ahead.findIndex((earlier) => refs?.has(tagOf(earlier)));
         if (landed >= 0) left = landed;
         const now = performance.now();
-        const to = refs.get(branch) ?? tip.commit;
+        const to = refs?.get(branch) ?? moved.to;
         if (to !== moved.to) moved = { at: now, to };
-        patient = now - moved.at < STILL && now - began < PATIENCE;
+        const still = Math.min(MOST_STILL, STILL + STILL_FOR_EACH * (left - 1));
+        // Who cannot look has nothing to wait for: what is wrong shows when the release is pushed.
+        patient = refs !== undefined && now - moved.at < still && now - began < PATIENCE;
       }
     },
   };

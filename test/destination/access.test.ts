@@ -274,6 +274,22 @@ describe("a deploy key", { skip: sshServerMissing() }, () => {
       before = server.connections;
     }
   });
+
+  test("is of no use where the server's git dies in the middle, and that is told at once", async () => {
+    await using server = await sshServer();
+    const repository = await server.createRepository("www");
+    const more = ["--ssh-key", server.clientKeyFile, "--known-hosts", server.knownHostsFile, "--no-cache", "--force"];
+    assert.equal((await deploy(server.url("www"), {}, ...more)).code, 0);
+    const tip = await git(repository, "rev-parse", "main");
+    const hook = path.join(repository, "hooks", "pre-receive");
+    await writeFile(hook, "#!/bin/sh\nkill -9 $PPID\n");
+    await chmod(hook, 0o755);
+    const ran = await deploy(server.url("www"), {}, ...more);
+    assert.equal(ran.code, 3, ran.stdout);
+    assert.equal(await git(repository, "rev-parse", "main"), tip);
+    await rm(hook);
+    assert.equal((await deploy(server.url("www"), {}, ...more)).code, 0);
+  });
 });
 
 const readdirOf = async (directory: string) =>

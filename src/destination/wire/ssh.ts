@@ -1,4 +1,5 @@
 /** Git's programs over ssh, with the very options that git is given: our key, our known hosts, and nothing else. */
+import path from "node:path";
 import { exec, type ExecResult } from "../../util/exec.ts";
 import type { Access } from "../access.ts";
 import { findFlush } from "./pkt-line.ts";
@@ -13,13 +14,14 @@ export function sshTransport({ url, env, secrets }: Access): Transport | undefin
   const config = env["UNIKERNEL_DEPLOY_SSH_CONFIG"];
   const place = parseAddress(url);
   if (config === undefined || !place) return undefined;
-  const opened: Conversation[] = [];
+  const shared = sharedConnection(path.join(path.dirname(config), "connection"));
+  const opened = new Set<Conversation>();
   const open = (service: string): Conversation => {
     const port = place.port === "" ? [] : ["-p", place.port];
     const command = `${service} ${quote(place.path)}`;
-    const argv = ["ssh", "-F", config, "-o", "SendEnv=GIT_PROTOCOL", ...port, place.host, command] as const;
+    const argv = ["ssh", "-F", config, "-o", "SendEnv=GIT_PROTOCOL", ...shared, ...port, place.host, command] as const;
     const talk = converse(argv, service === "git-upload-pack" ? { ...env, GIT_PROTOCOL: "version=2" } : env, secrets);
-    opened.push(talk);
+    opened.add(talk);
     return talk;
   };
   let reader: Conversation | undefined;
@@ -33,16 +35,21 @@ export function sshTransport({ url, env, secrets }: Access): Transport | undefin
       throw new WireRefusal("it speaks no protocol version 2");
     return next;
   };
-  // One after the other: the old one may be the one that holds the connection.
-  const replace = (old: Conversation | undefined, next: Conversation): Conversation => {
-    old?.close();
-    return next;
+  // The ssh that made the connection ends after all others, however its own session went: nobody may wait for that one while
+  // others are open. So the old are closed, and not before the new has joined them.
+  const closeBut = (talk: Conversation): void => {
+    for (const other of opened) if (other !== talk) other.close();
+    opened.clear();
+    opened.add(talk);
+    reader = writer = undefined;
   };
   return {
     async fetch(request) {
       const look = isAboutRefs(request);
       if (!reader || (look && looked)) {
-        reader = replace(reader, await openReader());
+        const next = await openReader();
+        reader?.close();
+        reader = next;
         looked = false;
       }
       looked ||= look;
@@ -52,13 +59,14 @@ export function sshTransport({ url, env, secrets }: Access): Transport | undefin
     async advertised() {
       const next = open("git-receive-pack");
       const refs = await next.untilFlush();
-      writer = replace(writer, next);
+      closeBut(next);
+      writer = next;
       return refs;
     },
     async push(body) {
       const talk = writer ?? open("git-receive-pack");
       if (talk !== writer) await talk.untilFlush();
-      writer = undefined;
+      closeBut(talk);
       talk.sayLast(body);
       return talk.untilFlush();
     },
@@ -67,6 +75,15 @@ export function sshTransport({ url, env, secrets }: Access): Transport | undefin
       reader = writer = undefined;
     },
   };
+}
+
+/** What the name of a socket may have (unix(7)), less what ssh adds to it for a moment. */
+const MAX_SOCKET_NAME = 107 - 17;
+
+/** To connect takes longer than what is said then. Where the name is too long, each ssh connects by itself. */
+function sharedConnection(socket: string): readonly string[] {
+  if (Buffer.byteLength(socket) > MAX_SOCKET_NAME) return [];
+  return ["-o", "ControlMaster=auto", "-o", `ControlPath="${socket.replaceAll("%", "%%")}"`];
 }
 
 function parseAddress(url: string): { host: string; port: string; path: string } | undefined {
@@ -94,6 +111,9 @@ interface Conversation {
   close(): void;
 }
 
+/** Where a connection cannot be shared, ssh says so and makes one of its own. */
+const ABOUT_SHARING = /^(?:ControlSocket |mux_client_)/;
+
 function converse(
   argv: readonly [string, ...string[]],
   env: NodeJS.ProcessEnv,
@@ -117,7 +137,8 @@ function converse(
   const failure = async (): Promise<never> => {
     const { stderr, code } = await ended;
     const text = secrets.reduce((so, secret) => so.replaceAll(secret, "***"), stderr);
-    throw new WireRefusal(text.trim().split("\n").at(-1) || `ssh ended with exit code ${code}`);
+    const lines = text.split("\n").filter((line) => line.trim() !== "" && !ABOUT_SHARING.test(line));
+    throw new WireRefusal(lines.at(-1)?.trim() || `ssh ended with exit code ${code}`);
   };
   return {
     say: (bytes) => said.add(bytes),

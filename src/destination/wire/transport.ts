@@ -8,7 +8,7 @@ export interface Transport extends Disposable {
   fetch(request: Buffer): Promise<Buffer>;
   /**
    * The refs that receive-pack lists before it listens, where it cannot be kept from that: then they need not be asked
-   * for. The connection waits for the push. Throws WireRefusal.
+   * for the first time. The connection waits for the push. Throws WireRefusal.
    */
   advertised?(): Promise<Buffer>;
   /** Commands and a pack to receive-pack (gitprotocol-pack), and the whole answer. Throws WireRefusal. */

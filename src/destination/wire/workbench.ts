@@ -77,7 +77,10 @@ export function wireWorkbench({ transport, objects, pushing }: WireOptions): Wor
     async refs(names) {
       // Several questions about what is there have one answer; a push wants the latest.
       if (!pushing && asked === names.join("\n")) return found.refs;
-      found = await (pushing && transport.advertised ? advertisedRefs(transport, names) : listRefs(transport, names));
+      const isFirst = asked === "";
+      found = await (isFirst && pushing && transport.advertised
+        ? advertisedRefs(transport, names)
+        : listRefs(transport, names));
       asked = names.join("\n");
       return found.refs;
     },

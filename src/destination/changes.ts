@@ -27,13 +27,15 @@ export function releaseChanges(
   place: { readonly prefix: string; readonly tree: Tree; readonly current: ReleaseManifest | undefined },
 ): Changes {
   const { prefix, tree, current } = place;
-  const placed = files.map((file) => ({ ...file, path: prefix + file.path }));
+  const placed = files.map(({ path, id, content }) => ({ path: prefix + path, id, content }));
   const readme = `${prefix}README.md`;
   if (!tree.has(readme)) placed.push(readmeFile(readme, name));
   const wanted = new Set(placed.map(({ path }) => path));
-  const removed = [...tree.keys()].filter((path) => !wanted.has(path) && isOurs(path, prefix, current));
-  const gone = new Set(removed);
-  const kept = [...tree.keys()].filter((path) => !wanted.has(path) && !gone.has(path));
+  const removed: string[] = [];
+  const kept: string[] = [];
+  for (const path of tree.keys()) {
+    if (!wanted.has(path)) (isOurs(path, prefix, current) ? removed : kept).push(path);
+  }
   return { ...difference(placed, tree), removed, inTheWay: collisions(wanted, kept) };
 }
 
@@ -45,10 +47,21 @@ export function wholeTreeChanges(files: readonly RepositoryFile[], tree: Tree): 
 
 /** Of what is kept: files that are a directory of the wanted, and directories that are a file of the wanted. */
 function collisions(wanted: ReadonlySet<string>, kept: readonly string[]): string[] {
-  const directories = new Set([...wanted].flatMap(parentsOf));
-  const files = kept.filter((path) => directories.has(path));
+  // Of a site's many files nearly none is below a name at the top that others have, too.
+  const tops = new Set(kept.map(topOf));
+  const files = new Set<string>();
+  const others = new Set(kept);
+  for (const path of wanted) {
+    if (!tops.has(topOf(path))) continue;
+    for (const parent of parentsOf(path)) if (others.has(parent)) files.add(parent);
+  }
   const taken = new Set(kept.flatMap((path) => parentsOf(path).filter((parent) => wanted.has(parent))));
   return [...files, ...taken];
+}
+
+function topOf(path: string): string {
+  const slash = path.indexOf("/");
+  return slash < 0 ? path : path.slice(0, slash);
 }
 
 function parentsOf(path: string): string[] {
@@ -60,8 +73,9 @@ function parentsOf(path: string): string[] {
 
 function difference(files: readonly RepositoryFile[], tree: Tree): Pick<Changes, "added" | "newBlobs"> {
   const added = files.filter(({ path, id }) => !isPlain(tree.get(path), id));
-  const known = new Set([...tree.values()].map(({ id }) => id));
-  return { added, newBlobs: added.filter(({ id }) => !known.has(id)) };
+  const unknown = new Set(added.map(({ id }) => id));
+  for (const { id } of tree.values()) unknown.delete(id);
+  return { added, newBlobs: added.filter(({ id }) => unknown.has(id)) };
 }
 
 const isPlain = (entry: TreeEntry | undefined, id: string) => entry?.id === id && entry.mode === "100644";

@@ -228,10 +228,14 @@ function storeFiles(volume: VolumeArtifact): StoredVolume {
       },
     );
   }
-  const files = siteFiles(volume).flatMap((file): RepositoryFile[] => {
-    if (contentSize(file.content) <= PART_THRESHOLD) return [{ ...file, path: `volumes/${name}/${file.path}` }];
-    return partsOf(file).map((part, i) => ({ ...part, path: `volumes/${name}.parts/${file.path}/${partName(i)}` }));
-  });
+  const files: RepositoryFile[] = [];
+  for (const file of siteFiles(volume)) {
+    const { path: at, id, content } = file;
+    if (content.size <= PART_THRESHOLD) files.push({ path: `volumes/${name}/${at}`, id, content });
+    else
+      for (const [i, part] of partsOf(file).entries())
+        files.push({ ...part, path: `volumes/${name}.parts/${at}/${partName(i)}` });
+  }
   return { fields: { layout: "files", path: `volumes/${name}` }, files };
 }
 
@@ -250,10 +254,12 @@ interface SiteFile extends RepositoryFile {
 
 /** The files of a volume where they stand in its image. Throws SITE_UNREPRESENTABLE for names that git refuses. */
 export function siteFiles(volume: VolumeArtifact): SiteFile[] {
-  const files = located(volume).map(({ path: at, size, offset, id }) => ({
+  const { file, index } = volume;
+  const offsets = offsetsOf(volume);
+  const files = index.map(({ path: at, size, id }, i) => ({
     path: at,
     id,
-    content: { file: volume.file, offset, size },
+    content: { file, offset: offsets[i] as number, size },
   }));
   const problems = files
     .filter(({ path: at }) => isRefusedByGit(at))
@@ -265,25 +271,23 @@ export function siteFiles(volume: VolumeArtifact): SiteFile[] {
   });
 }
 
-interface Located extends IndexEntry {
-  /** Where the content begins in the image. */
-  readonly offset: number;
-}
-
-function located({ name, file, format, index, offsets }: VolumeArtifact): readonly Located[] {
-  if (offsets) return index.map((entry, i) => ({ ...entry, offset: offsets[i] as number }));
+/** Where each file's content begins in the image. */
+function offsetsOf({ name, file, format, index, offsets }: VolumeArtifact): Float64Array | readonly number[] {
+  if (offsets) return offsets;
   using source = openFile(file);
-  return [...format.list(source)].map((entry, i) => {
+  const changed = (at: string) =>
+    new DeployError("FILE_CHANGED", `${file} changed since its index was made (at ${at})`);
+  const found = [...format.list(source)];
+  if (found.length < index.length) throw changed((index[found.length] as IndexEntry).path);
+  return found.map((entry, i) => {
     const known = index[i];
-    if (known?.path !== entry.path || known.size !== entry.size) {
-      throw new DeployError("FILE_CHANGED", `${file} changed since its index was made (at ${entry.path})`);
-    }
+    if (known?.path !== entry.path || known.size !== entry.size) throw changed(entry.path);
     if (entry.stored) {
       throw new DeployError("CONFIG_INVALID", `volume ${name}: its image does not hold ${entry.path} as it is`, {
         hint: `use layout: image for a ${format.name} volume`,
       });
     }
-    return { ...known, offset: entry.offset };
+    return entry.offset;
   });
 }
 

@@ -10,17 +10,35 @@ const DIRECTORY = "40000";
 /** Trees that name each other over and over could make any number of paths. */
 const MAX_PATHS = 4_000_000;
 
+/** Calls back for each entry of a tree, in order: its mode, and where its name begins and ends; the id is behind that. */
+function eachEntry(bytes: Buffer, take: (mode: string, start: number, end: number) => void): void {
+  for (let at = 0; at < bytes.length; ) {
+    let space = at;
+    while (space < bytes.length && bytes[space] !== 0x20) space++;
+    let end = space;
+    while (end < bytes.length && bytes[end] !== 0) end++;
+    if (end + 21 > bytes.length) throw new WireRefusal("a tree that ends early");
+    take(modeAt(bytes, at, space), space + 1, end);
+    at = end + 21;
+  }
+}
+
+const USUAL_MODES = ["100644", DIRECTORY].map((mode) => ({ mode, bytes: Buffer.from(mode) }));
+
+/** Without a new text for each of a site's files. */
+function modeAt(bytes: Buffer, start: number, end: number): string {
+  for (const usual of USUAL_MODES) if (usual.bytes.compare(bytes, start, end) === 0) return usual.mode;
+  return bytes.toString("latin1", start, end);
+}
+
+const idAt = (bytes: Buffer, end: number) => bytes.toString("hex", end + 1, end + 21);
+
 /** The entries of one tree, by name (latin1 of its bytes, so that any name survives). */
 function parseTree(bytes: Buffer): Map<string, TreeEntry> {
   const entries = new Map<string, TreeEntry>();
-  for (let at = 0; at < bytes.length; ) {
-    const space = bytes.indexOf(0x20, at);
-    const end = bytes.indexOf(0, space);
-    if (space < 0 || end < 0 || end + 21 > bytes.length) throw new WireRefusal("a tree that ends early");
-    const id = bytes.toString("hex", end + 1, end + 21);
-    entries.set(bytes.toString("latin1", space + 1, end), { mode: bytes.toString("latin1", at, space), id });
-    at = end + 21;
-  }
+  eachEntry(bytes, (mode, start, end) => {
+    entries.set(bytes.toString("latin1", start, end), { mode, id: idAt(bytes, end) });
+  });
   return entries;
 }
 
@@ -36,12 +54,16 @@ const encode = (name: string) => Buffer.from(name, "utf8").toString("latin1");
 /** Every file below a tree, by full path. Throws WireRefusal where a tree is missing. */
 export function listFiles(objects: Objects, root: string): Map<string, TreeEntry> {
   const files = new Map<string, TreeEntry>();
-  const visit = (id: string, prefix: string) => {
-    for (const [name, entry] of parseTree(treeBytes(objects, id))) {
-      if (entry.mode === DIRECTORY) visit(entry.id, `${prefix}${name}/`);
-      else files.set(decode(prefix + name), entry);
-      if (files.size > MAX_PATHS) throw new WireRefusal(`more than ${MAX_PATHS} files`);
-    }
+  let looked = 0;
+  const visit = (tree: string, prefix: string) => {
+    const bytes = treeBytes(objects, tree);
+    eachEntry(bytes, (mode, start, end) => {
+      if (++looked > MAX_PATHS) throw new WireRefusal(`more than ${MAX_PATHS} files`);
+      const path = prefix + bytes.toString("utf8", start, end);
+      const id = idAt(bytes, end);
+      if (mode === DIRECTORY) visit(id, `${path}/`);
+      else files.set(path, { mode, id });
+    });
   };
   visit(root, "");
   return files;
@@ -60,8 +82,13 @@ export function listTrees(objects: Objects, root: string): Set<string> {
 }
 
 /** The directories that a tree names. */
-export const listTreeIds = (bytes: Buffer): string[] =>
-  [...parseTree(bytes).values()].flatMap(({ mode, id }) => (mode === DIRECTORY ? [id] : []));
+export function listTreeIds(bytes: Buffer): string[] {
+  const ids: string[] = [];
+  eachEntry(bytes, (mode, _start, end) => {
+    if (mode === DIRECTORY) ids.push(idAt(bytes, end));
+  });
+  return ids;
+}
 
 /** The names in a directory; none where there is no directory of that path. */
 export function listNames(objects: Objects, root: string, directory: string): readonly string[] {

@@ -3,7 +3,7 @@
  * those with TEXT in their names, where given), from the same run.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -64,6 +64,14 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  // A long run shall not end at the last site, for a name that is wrong.
+  const takesDirectories = bench === "deploy" || bench === "host";
+  const unknown = named.filter((name) => !SITES.includes(name) && !(takesDirectories && isDirectory(name)));
+  if (unknown.length > 0) {
+    process.stderr.write(`no such site: ${unknown.join(", ")}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return;
+  }
   const machine = describeMachine();
   if (!values.json) process.stdout.write(`${renderMachine(machine)}\n`);
   if (bench === "deploy" || bench === "host") return deployOrHost(bench, machine);
@@ -100,6 +108,10 @@ async function deployOrHost(which: "deploy" | "host", machine: object): Promise<
   const targets = which === "deploy" ? deployTargets(results) : [];
   if (values.json) process.stdout.write(`${JSON.stringify({ machine, results, targets }, null, 2)}\n`);
   else if (targets.length > 0) process.stdout.write(`\n${targets.join("\n")}\n`);
+}
+
+function isDirectory(name: string): boolean {
+  return name.includes("/") && (statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false);
 }
 
 function progress(what: string): void {

@@ -20,7 +20,7 @@ import {
 } from "../support/elf.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 4000);
-const TIME_LIMIT = 1000;
+const TIME_LIMIT = 5000;
 
 const DEVICES = [
   { name: "storage", type: "block" },

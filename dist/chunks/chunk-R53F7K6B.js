@@ -1,1 +1,2 @@
-import{createHash as r}from"node:crypto";function n(t){return r("sha256").update(t).digest("hex")}function a(t){return r("sha1").update(`blob ${t.length}\0`).update(t).digest("hex")}export{n as a,a as b};
+import{createRequire as requireFromModule}from"node:module";const require=process.getBuiltinModule??requireFromModule(import.meta.url);
+const {createHash:r}=require("node:crypto");function n(t){return r("sha256").update(t).digest("hex")}function a(t){return r("sha1").update(`blob ${t.length}\0`).update(t).digest("hex")}export{n as a,a as b};

@@ -5,10 +5,11 @@
 import type { NamedFile } from "./read-tree.ts";
 
 export interface BatchMemory {
-  /** Of each file its path and where else it is, if anywhere, with a NUL behind each. */
-  readonly names: SharedArrayBuffer;
-  /** Where the names of each file begin, and where the last ones end. */
-  readonly starts: SharedArrayBuffer;
+  readonly count: number;
+  /** The paths of `PAGE` files each, with a NUL between two. */
+  readonly pages: readonly string[];
+  /** Where those files are, by number, that are not where their path says. */
+  readonly elsewhere: ReadonlyMap<number, string>;
   /** The counters below. */
   readonly words: SharedArrayBuffer;
   /** Bytes that a file has taken of late in the image. */
@@ -31,47 +32,51 @@ const WORDS = 2;
 const FIRST_GUESS = 32 * 1024;
 const WEIGHT = 0.25;
 
-/** Names of so many files at a time become bytes: one by one takes long, all together much memory. */
-const AT_ONCE = 1024;
+/** Many strings are sent to a thread in a tenth of the time when they are one; of all files it would be a long one. */
+const PAGE = 1024;
 
 export function newBatchMemory(files: readonly NamedFile[]): BatchMemory {
-  const starts = new SharedArrayBuffer((files.length + 1) * Float64Array.BYTES_PER_ELEMENT);
-  const ends = new Float64Array(starts, Float64Array.BYTES_PER_ELEMENT);
-  // Three bytes are the most that one of a string's units becomes; memory that nobody touches costs nothing.
-  let most = 0;
-  for (const file of files) most += 3 * (file.path.length + (file.isInPlace ? 0 : file.source.length)) + 2;
-  const names = new SharedArrayBuffer(most);
-  const bytes = Buffer.from(names);
-  let at = 0;
-  for (let i = 0; i < files.length; i += AT_ONCE) {
-    const texts = files.slice(i, i + AT_ONCE).map(namesOf);
-    const text = texts.join("");
-    const written = bytes.write(text, at);
-    // Nearly all names have a byte for each unit, and then nobody needs to count.
-    const lengthOf = written === text.length ? (one: string) => one.length : (one: string) => Buffer.byteLength(one);
-    for (const [j, one] of texts.entries()) ends[i + j] = at += lengthOf(one);
-  }
+  const pages: string[] = [];
+  for (let i = 0; i < files.length; i += PAGE)
+    pages.push(
+      files
+        .slice(i, i + PAGE)
+        .map(pathOf)
+        .join("\0"),
+    );
   const usual = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
   new Float64Array(usual)[0] = FIRST_GUESS;
-  return { names, starts, words: new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT), usual };
+  const words = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
+  return { count: files.length, pages, elsewhere: placesOf(files), words, usual };
 }
 
-const namesOf = (file: NamedFile) => (file.isInPlace ? `${file.path}\0\0` : `${file.path}\0${file.source}\0`);
+const pathOf = ({ path }: NamedFile) => path;
+
+function placesOf(files: readonly NamedFile[]): Map<number, string> {
+  const places = new Map<number, string>();
+  files.forEach((file, i) => {
+    if (!file.isInPlace) places.set(i, file.source);
+  });
+  return places;
+}
 
 /** One thread's view of the files. */
 export class Batches {
   readonly count: number;
-  readonly #names: Buffer;
-  readonly #starts: Float64Array;
+  readonly #pages: readonly string[];
+  readonly #elsewhere: ReadonlyMap<number, string>;
   readonly #words: Int32Array;
   readonly #usual: Float64Array;
+  /** The page that was looked at last, and the paths on it. */
+  #page = -1;
+  #paths: readonly string[] = [];
 
-  constructor({ names, starts, words, usual }: BatchMemory) {
-    this.#names = Buffer.from(names);
-    this.#starts = new Float64Array(starts);
+  constructor({ count, pages, elsewhere, words, usual }: BatchMemory) {
+    this.count = count;
+    this.#pages = pages;
+    this.#elsewhere = elsewhere;
     this.#words = new Int32Array(words);
     this.#usual = new Float64Array(usual);
-    this.count = this.#starts.length - 1;
   }
 
   /** Takes the next files that nobody has, at most so many; undefined when there are none. */
@@ -84,9 +89,18 @@ export class Batches {
     }
   }
 
-  /** The path of each file, and behind each where else the file is or "". */
-  names({ first, end }: Batch): string[] {
-    return this.#names.toString("utf8", this.#starts[first], this.#starts[end]).split("\0");
+  path(file: number): string {
+    const page = Math.floor(file / PAGE);
+    if (page !== this.#page) {
+      this.#page = page;
+      this.#paths = (this.#pages[page] as string).split("\0");
+    }
+    return this.#paths[file % PAGE] as string;
+  }
+
+  /** Where the file is, if that is not where its path says. */
+  elsewhere(file: number): string | undefined {
+    return this.#elsewhere.get(file);
   }
 
   /** Bytes that a file has taken of late in the image: a guess, for which threads need not agree. */

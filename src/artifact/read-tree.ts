@@ -131,6 +131,23 @@ class SizedFile implements SiteFile {
 /** A site has a handful of linked directories; this many is a few seconds' work. */
 const MAX_LINKED = 10_000;
 
+/** What no name of a file is about to have: control characters, and what is read where a name is not UTF-8. */
+const SUSPECT = /[\u0000-\u001f\u007f\ufffd]/;
+
+/** A directory that is being read. */
+interface Folder {
+  /** Absolute. */
+  readonly directory: string;
+  /** What it is called in the volume: "a/b/" or "". */
+  readonly prefix: string;
+  /** This and those above it. */
+  readonly parents: readonly string[];
+  /** Whether no link was followed to it. */
+  readonly isInPlace: boolean;
+  /** Names in it, as they are read, that are not UTF-8 on disk. */
+  readonly misspelt: ReadonlySet<string> | undefined;
+}
+
 class Walk {
   readonly root: string;
   readonly files: NamedFile[] = [];
@@ -169,29 +186,34 @@ class Walk {
     }
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
     const { names, others } = sortEntries(entries);
-    const misspelt = names.some((name) => name.includes("\ufffd")) ? misspeltIn(directory) : undefined;
-    const isInPlace = `${directory}/` === `${this.root}/${prefix}`;
-    const isClean = pathProblem(`${prefix}name`) === undefined;
-    for (const key of names) {
-      const isDirectory = key.endsWith("/");
-      const name = isDirectory ? key.slice(0, -1) : key;
-      const path = prefix + name;
-      const other = others.get(name);
-      if (misspelt?.has(name)) {
-        this.problems.push(`${JSON.stringify(path)}: the name is not UTF-8, no link on a page can name it`);
-      } else if (isDirectory) this.#below(`${directory}/${name}`, prefix + key, parents);
-      else if (other?.isSymbolicLink()) this.link(path, `${directory}/${name}`, parents);
-      else if (other) this.problems.push(`${path}: a ${kindOf(other)}, which no volume can hold`);
-      else {
-        // Of a path in a directory that is as it should be, the name is all there is to look at.
-        if (!isClean || pathProblem(name) !== undefined) this.#judge(path);
-        this.#add(new FoundFile(path, directory, isInPlace));
-      }
+    // Of paths in a directory that is as it should be, the names are all there is to look at; all at once that costs little.
+    const isClean = pathProblem(`${prefix}name`) === undefined && !SUSPECT.test(names.join(""));
+    const misspelt = isClean ? undefined : misspeltIn(directory);
+    const folder = { directory, prefix, parents, misspelt, isInPlace: `${directory}/` === `${this.root}/${prefix}` };
+    for (const name of names) {
+      if (isClean && !name.endsWith("/") && !others.has(name)) this.#addFile(name, folder);
+      else this.#addEntry(name, others.get(name), folder);
     }
   }
 
-  #below(directory: string, prefix: string, parents: readonly string[]): void {
-    this.directory(directory, prefix, [...parents, directory]);
+  #addEntry(key: string, other: Dirent | undefined, folder: Folder): void {
+    const isDirectory = key.endsWith("/");
+    const name = isDirectory ? key.slice(0, -1) : key;
+    const path = folder.prefix + name;
+    const source = `${folder.directory}/${name}`;
+    if (folder.misspelt?.has(name)) {
+      this.problems.push(`${JSON.stringify(path)}: the name is not UTF-8, no link on a page can name it`);
+    } else if (isDirectory) this.directory(source, `${path}/`, [...folder.parents, source]);
+    else if (other?.isSymbolicLink()) this.link(path, source, folder.parents);
+    else if (other) this.problems.push(`${path}: a ${kindOf(other)}, which no volume can hold`);
+    else {
+      this.#judge(path);
+      this.#addFile(name, folder);
+    }
+  }
+
+  #addFile(name: string, { prefix, directory, isInPlace }: Folder): void {
+    this.#add(new FoundFile(prefix + name, directory, isInPlace));
   }
 
   #judge(path: string): void {
@@ -237,8 +259,10 @@ function sortEntries(entries: readonly Dirent[]) {
   const names: string[] = [];
   const others = new Map<string, Dirent>();
   for (const entry of entries) {
-    names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
-    if (!entry.isFile() && !entry.isDirectory()) others.set(entry.name, entry);
+    const { name } = entry;
+    const isDirectory = entry.isDirectory();
+    names.push(isDirectory ? `${name}/` : name);
+    if (!isDirectory && !entry.isFile()) others.set(name, entry);
   }
   // Within a directory that costs little, and of whole paths a lot.
   sortBytewise(names);

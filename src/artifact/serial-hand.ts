@@ -104,7 +104,7 @@ export class SerialHand implements Disposable {
 
   *#fillWith(batch: Batch): Generator<boolean, void> {
     const filling = new Filling(batch, this.#frames, () => this.#claim(batch));
-    yield* filling.fill(this.#task.root, this.batches.names(batch));
+    yield* filling.fill(this.#task.root, this.batches);
     this.batches.learn(batch, filling.length);
   }
 
@@ -149,14 +149,14 @@ class Filling {
     return this.#before + this.#at;
   }
 
-  *fill(root: string, names: readonly string[]): Generator<boolean, void> {
+  *fill(root: string, batches: Batches): Generator<boolean, void> {
     yield* this.#nextSlot();
     try {
-      for (let i = 0; i < this.#batch.end - this.#batch.first; i++) {
-        const path = names[2 * i] as string;
+      for (let file = this.#batch.first; file < this.#batch.end; file++) {
+        const path = batches.path(file);
         const header = this.#frames.headerLength(path);
         if (!this.#hasRoom(header)) yield* this.#nextSlot();
-        const large = this.#addFile(path, names[2 * i + 1] || `${root}/${path}`, header);
+        const large = this.#addFile(path, batches.elsewhere(file) ?? `${root}/${path}`, header);
         if (large) yield* this.#goOn(large);
       }
       this.#filled(this.#batch.end);

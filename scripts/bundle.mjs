@@ -56,30 +56,32 @@ const lazyHttp = {
   },
 };
 
-/** The long names cannot meet one that the minifier makes. Node has getBuiltinModule since 20.16. */
+/** How a chunk comes by `require`. The long names cannot meet one that the minifier makes. */
 const REQUIRE =
-  'import{createRequire as requireFromModule}from"node:module";' +
-  "const require=process.getBuiltinModule??requireFromModule(import.meta.url);\n";
+  'import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);\n';
+/** Quicker where Node has it, since 20.16. */
+const BUILTIN = "const builtinModule=process.getBuiltinModule??require;\n";
 
-/** Gives a chunk `require` where it asks for it, as CommonJS dependencies do. */
-const withRequire = (text) => (/\brequire\b/.test(text) ? text.replace(/^(?:#!.*\n)?/, `$&${REQUIRE}`) : text);
-
-/** An import of a part of Node as the minifier writes it: the default, then what has a name or all. */
-const IMPORT = /\bimport(?: ?([\w$]+),?)?(?:\{([^{}]*)\}|\*as ([\w$]+))? ?from"(node:[\w/]+)";/g;
+/** An import as the minifier writes it: the default, then what has a name. Dependencies that say "fs" are left as they are. */
+const IMPORT = /\bimport ?([\w$]+)?,?(?:\{([^{}]*)\})? ?from"(node:[\w/]+)";/g;
 
 /**
  * Takes the parts of Node by `require`. Who imports them has Node look at all that they export, and load what stands behind
  * each: its `fetch`, its promises, its Web Crypto, which takes longer than all of our own modules and serves nothing here.
+ * As imports are, they are there before any code of the chunk runs. CommonJS dependencies get the `require` they ask for.
  */
 function requireNode(text, wanted) {
-  let found = 0;
-  const changed = text.replaceAll(IMPORT, (_, whole, named, all, name) => {
-    found++;
-    const names = [whole, all, named && `{${named.replaceAll(" as ", ":")}}`].filter(Boolean);
-    return names.map((to) => `const ${to}=require("${name}");`).join("");
+  const taken = [];
+  const rest = text.replaceAll(IMPORT, (statement, whole, named, name) => {
+    if (named?.includes("default as")) throw new Error(`not known how to take ${statement} by require`);
+    const names = [whole, named && `{${named.replaceAll(" as ", ":")}}`].filter(Boolean);
+    taken.push(names.map((to) => `const ${to}=builtinModule("${name}");\n`).join(""));
+    return "";
   });
-  if (found !== wanted) throw new Error(`${found} imports of Node's modules found where there are ${wanted}`);
-  return changed;
+  if (taken.length !== wanted)
+    throw new Error(`${taken.length} imports of Node's modules found, and there are ${wanted}`);
+  const head = taken.length > 0 ? [REQUIRE, BUILTIN, ...taken] : /\brequire\b/.test(text) ? [REQUIRE] : [];
+  return rest.replace(/^(?:#!.*\n)?/, (first) => first + head.join(""));
 }
 
 const { outputFiles, metafile } = await build({
@@ -116,7 +118,7 @@ for (const file of outputFiles) {
   current.add(file.path);
   const { imports } = metafile.outputs[path.relative(".", file.path)];
   const ofNode = imports.filter(({ path: name, kind }) => kind === "import-statement" && name.startsWith("node:"));
-  const text = withRequire(requireNode(file.text, ofNode.length));
+  const text = requireNode(file.text, ofNode.length);
   writeFileSync(file.path, text, { mode: file.path.endsWith("cli.js") ? 0o755 : 0o644 });
 }
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {

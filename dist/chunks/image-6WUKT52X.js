@@ -1,5 +1,8 @@
-import{createRequire as requireFromModule}from"node:module";const require=process.getBuiltinModule??requireFromModule(import.meta.url);
-import{a as h,b as T}from"./chunk-RQLGAKKT.js";import{a as F}from"./chunk-SOC7YXWG.js";import{b as k}from"./chunk-GY4VUHTI.js";import{f as A,g as L,m as w,n as E}from"./chunk-TUKVSI3T.js";import{a as y}from"./chunk-2LPDQKEC.js";import"./chunk-E7WRTG62.js";import{d as $,e as I,f as S,j as g}from"./chunk-UITV7W3S.js";import"./chunk-6WVIRI2G.js";import"./chunk-4BA65FZ4.js";import"./chunk-WJLNFDWA.js";import"./chunk-ZNVLAPBM.js";import"./chunk-Y5RQM6K7.js";import{b as d}from"./chunk-C32ALVN4.js";import{e as c,f as u}from"./chunk-LDXI2OCE.js";const {mkdirSync:R,readdirSync:_,statSync:M}=require("node:fs");const f=require("node:path");var B=w.map(e=>`  ${e.padEnd(10)}  ${E(e).summary}`).join(`
+import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);
+const builtinModule=process.getBuiltinModule??require;
+const {mkdirSync:R,readdirSync:_,statSync:M}=builtinModule("node:fs");
+const f=builtinModule("node:path");
+import{a as h,b as T}from"./chunk-RQLGAKKT.js";import{a as F}from"./chunk-SOC7YXWG.js";import{b as k}from"./chunk-GY4VUHTI.js";import{f as A,g as L,m as w,n as E}from"./chunk-TUKVSI3T.js";import{a as y}from"./chunk-2LPDQKEC.js";import"./chunk-E7WRTG62.js";import{d as $,e as I,f as S,j as g}from"./chunk-UITV7W3S.js";import"./chunk-6WVIRI2G.js";import"./chunk-4BA65FZ4.js";import"./chunk-WJLNFDWA.js";import"./chunk-ZNVLAPBM.js";import"./chunk-Y5RQM6K7.js";import{b as d}from"./chunk-C32ALVN4.js";import{e as c,f as u}from"./chunk-LDXI2OCE.js";var B=w.map(e=>`  ${e.padEnd(10)}  ${E(e).summary}`).join(`
 `),Q={usage:"--from DIR --format F --out FILE [--size N] [--secret] [--sector-size N] [--arch A] [--name N]",about:`
 Makes a block image from a directory. The same files give the same bytes on any machine. Links are followed while they
 stay inside the directory; what the format cannot carry exactly is refused by name, all at once. With --secret the image

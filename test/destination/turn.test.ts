@@ -87,7 +87,7 @@ describe("whose turn it is", () => {
     const started = performance.now();
     await ours.wait(work, tip(NOW), between);
     const waited = performance.now() - started;
-    assert.ok(waited >= 5000, `${waited} ms`);
+    assert.ok(waited >= 5000 && waited < 30_000, `${waited} ms`);
     assert.ok(work.count <= 10, `${work.count} looks`);
     assert.deepEqual(await ours.ahead({ ...tip(NOW), commit: "c".repeat(40) }, deployed), []);
   });

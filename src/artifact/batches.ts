@@ -1,6 +1,6 @@
 /**
- * The files of an image that is written file after file, in memory that threads share: their names, which of them nobody has
- * taken yet, and whose turn it is in the image. Files go by their number.
+ * The files of an image that is written file after file, as its threads know them. Each has a copy of their names; which of
+ * them nobody has taken yet and whose turn it is in the image stand in memory that all share. Files go by their number.
  */
 import type { NamedFile } from "./read-tree.ts";
 
@@ -36,21 +36,14 @@ const WEIGHT = 0.25;
 const PAGE = 1024;
 
 export function newBatchMemory(files: readonly NamedFile[]): BatchMemory {
+  const paths = files.map(({ path }) => path);
   const pages: string[] = [];
-  for (let i = 0; i < files.length; i += PAGE)
-    pages.push(
-      files
-        .slice(i, i + PAGE)
-        .map(pathOf)
-        .join("\0"),
-    );
+  for (let i = 0; i < paths.length; i += PAGE) pages.push(paths.slice(i, i + PAGE).join("\0"));
   const usual = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
   new Float64Array(usual)[0] = FIRST_GUESS;
   const words = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
   return { count: files.length, pages, elsewhere: placesOf(files), words, usual };
 }
-
-const pathOf = ({ path }: NamedFile) => path;
 
 function placesOf(files: readonly NamedFile[]): Map<number, string> {
   const places = new Map<number, string>();
@@ -89,6 +82,7 @@ export class Batches {
     }
   }
 
+  /** The name in the volume. Quick where files are asked for one after the other. */
   path(file: number): string {
     const page = Math.floor(file / PAGE);
     if (page !== this.#page) {

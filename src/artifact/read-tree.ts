@@ -187,8 +187,9 @@ class Walk {
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
     const { names, others } = sortEntries(entries);
     // Of paths in a directory that is as it should be, the names are all there is to look at; all at once that costs little.
-    const isClean = pathProblem(`${prefix}name`) === undefined && !SUSPECT.test(names.join(""));
-    const misspelt = isClean ? undefined : misspeltIn(directory);
+    const all = names.join("");
+    const isClean = pathProblem(`${prefix}name`) === undefined && !SUSPECT.test(all);
+    const misspelt = all.includes("\ufffd") ? misspeltIn(directory) : undefined;
     const folder = { directory, prefix, parents, misspelt, isInPlace: `${directory}/` === `${this.root}/${prefix}` };
     for (const name of names) {
       if (isClean && !name.endsWith("/") && !others.has(name)) this.#addFile(name, folder);

@@ -82,6 +82,23 @@ describe("writeSerial", () => {
     }
   });
 
+  test("does so for thousands of files, some of them behind a link", async () => {
+    await using directory = await tempDir("image");
+    const [site, out] = [directory.join("site"), directory.join("image")];
+    const names = Array.from({ length: 1500 }, (_, i) => `${i % 7}/${i % 3 ? "page" : "Seite ü"}-${i}.html`);
+    await writeTree(site, Object.fromEntries(names.map((name, i) => [name, `${i}`.repeat(i % 50)])));
+    for (const i of [0, 3, 6]) await symlink(`${i}`, path.join(site, `${i} again`));
+    const expected = await image(site, out, { threads: 1 });
+    const bytes = await readFile(out);
+    for (const threads of [1, 2, 3]) {
+      for (const batchFiles of [100, 1000, 2000]) {
+        const shape: SerialShape = { slots: 12, slotBytes: 64 * 1024, batchFiles };
+        assert.deepEqual(await write(site, out, threads, shape), expected, JSON.stringify({ threads, batchFiles }));
+        assert.ok(bytes.equals(await readFile(out)), JSON.stringify({ threads, batchFiles }));
+      }
+    }
+  });
+
   test("does so for any sizes", async () => {
     const sizes = fc.array(fc.oneof(fc.nat(3000), fc.nat(30_000), fc.constantFrom(...SIZES)), {
       minLength: 1,

@@ -78,7 +78,10 @@ const REMEDY = "a checkout with fetch-depth: 0 knows";
 /** Undefined where git here lacks a commit, or the history between them. */
 async function isAncestorHere(a: string, b: string, ports: PublishPorts): Promise<boolean | undefined> {
   if (a === b) return undefined;
-  const { code } = await gitHere(["merge-base", "--is-ancestor", a, b], ports);
+  const follows = (later: string, earlier: string) => gitHere(["merge-base", "--is-ancestor", earlier, later], ports);
+  // Ours mostly follows what is deployed, which a history that is cut further back knows as well.
+  if ((await follows(a, b)).code === 0) return false;
+  const { code } = await follows(b, a);
   if (code !== 1) return code === 0 ? true : undefined;
   const shallow = await gitHere(["rev-parse", "--is-shallow-repository"], ports);
   return shallow.stdout.toString("utf8").trim() === "false" ? false : undefined;

@@ -137,6 +137,10 @@ describe("on the command line", () => {
     const known = await after("b", "a", shallow);
     assert.doesNotMatch(known.stderr, /commit times/);
     assert.equal(known.outcome, "superseded");
+    // That ours follows the deployed one is certain however little is known of what was before.
+    const later = await after("a", "b", shallow);
+    assert.doesNotMatch(later.stderr, /commit times/);
+    assert.equal(later.outcome, "deployed");
   });
 });
 

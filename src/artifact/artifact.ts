@@ -1,6 +1,6 @@
 /** Artifacts: what a build leaves that ships. Each is a file on this machine and what is known of its bytes. */
 import type { IndexEntry } from "../image/index-file.ts";
-import type { ImageFormat } from "../image/format.ts";
+import type { ImageFormat, ImageLayout } from "../image/format.ts";
 import type { KernelInfo } from "../kernel/kernel.ts";
 
 export interface KernelArtifact {
@@ -30,6 +30,10 @@ export interface VolumeArtifact {
    * found to be, byte for byte, what its format makes of the index.
    */
   readonly offsets?: Float64Array;
+  /** The layout that its format makes of the index; there where `offsets` is. */
+  readonly layout?: ImageLayout;
+  /** The index as it is written in a file; only there where it was read from one. */
+  readonly indexFile?: Buffer;
   /** Whether the image is known to be what its format makes of the index: it was written here, or looked at. */
   readonly isExact?: boolean;
   /** Where `KEY_MARK` stands in the image, where whoever digested it looked. */

@@ -15,13 +15,21 @@ import { ForwardReader, LONGEST } from "./forward-reader.ts";
 /** Bytes between two turns of the rest of the process. */
 const TURN = 64 * 1024 * 1024;
 
-/** Where each file's content begins, in the order of the index; undefined where the image is another one. */
+/** What is known of an image that was proven. */
+export interface Proof {
+  /** The format's layout of the index, which the image follows. */
+  readonly layout: ImageLayout;
+  /** Where each file's content begins, in the order of the index. */
+  readonly offsets: Float64Array;
+}
+
+/** Undefined where the image is another one. */
 export async function proveImage(
   fd: number,
   size: number,
   format: ImageFormat,
   index: readonly IndexEntry[],
-): Promise<Float64Array | undefined> {
+): Promise<Proof | undefined> {
   const layout = layoutFor(format, index, size);
   if (layout?.size !== size) return undefined;
   const reader = new ForwardReader(fd);
@@ -40,7 +48,7 @@ export async function proveImage(
     told = at;
     await nextTurn();
   }
-  return offsets;
+  return { layout, offsets };
 }
 
 /** The layout with which the format would write these files into an image of this size, if it would. */

@@ -8,7 +8,7 @@ import { fileSource, ioError, readFully } from "../util/files.ts";
 import { besideSha256, nextTurn } from "./beside.ts";
 import { blobHash } from "./blob-id.ts";
 import { ForwardReader } from "./forward-reader.ts";
-import { proveImage } from "./prove-image.ts";
+import { type Proof, proveImage } from "./prove-image.ts";
 import { readEntry } from "./read-entry.ts";
 
 export interface ScannedImage {
@@ -19,10 +19,8 @@ export interface ScannedImage {
   readonly marks?: readonly number[];
 }
 
-/** An image of which it is known where each file's content begins, in the order of the index. */
-export interface ProvenImage extends ScannedImage {
-  readonly offsets: Float64Array;
-}
+/** An image of which it is known that it is what its format makes of the index. */
+export type ProvenImage = ScannedImage & Proof;
 
 /** Throws IMAGE_INVALID where `format` cannot read the image, IO_FAILED where the disk cannot. */
 export async function scanImage(file: string, format: ImageFormat): Promise<ScannedImage> {
@@ -35,7 +33,7 @@ export async function scanImage(file: string, format: ImageFormat): Promise<Scan
 
 /**
  * As `scanImage`, of an image that comes with its index. Where the image is, byte for byte, what the format makes of files
- * with these names, sizes and ids, there is nothing to be read out of it, and it says so by `offsets`; of any other image
+ * with these names, sizes and ids, there is nothing to be read out of it, and its proof comes along; of any other image
  * the index counts for nothing. `mark` is looked for where that costs no time.
  */
 export async function scanClaimed(
@@ -47,8 +45,8 @@ export async function scanClaimed(
   return withFile(file, async (fd) => {
     const { size } = fstatSync(fd);
     const read = async () => {
-      const offsets = await proveImage(fd, size, format, claimed);
-      return offsets ? { index: claimed, offsets } : { index: await indexOf(fd, size, format) };
+      const proof = await proveImage(fd, size, format, claimed);
+      return proof ? { index: claimed, ...proof } : { index: await indexOf(fd, size, format) };
     };
     const { sha256, marks, result } = await besideSha256(fd, [{ offset: 0, size }], read, mark);
     return { size, sha256: sha256[0] as string, ...result, ...(marks ? { marks } : {}) };

@@ -110,10 +110,16 @@ function placeSequence(manifest: ReleaseManifest, sequence: number): ReleaseMani
   return { type, version, name, sequence, ...rest };
 }
 
-function textFile(name: string, text: string): RepositoryFile & { readonly content: { readonly bytes: Buffer } } {
-  const bytes = Buffer.from(text);
-  return { path: name, id: blobId(bytes), content: { bytes } };
+interface FileInMemory extends RepositoryFile {
+  readonly content: { readonly bytes: Buffer };
 }
+
+const bytesFile = (name: string, bytes: Buffer): FileInMemory => ({
+  path: name,
+  id: blobId(bytes),
+  content: { bytes },
+});
+const textFile = (name: string, text: string): FileInMemory => bytesFile(name, Buffer.from(text));
 
 interface StoredVolume {
   readonly fields: Partial<DataVolume>;
@@ -128,7 +134,7 @@ async function storeVolume(volume: VolumeArtifact, options: ArrangeOptions): Pro
 
 async function storeImage(volume: VolumeArtifact, { inParts, deployed }: ArrangeOptions): Promise<StoredVolume> {
   const { name, file, size } = volume;
-  const index = textFile(`volumes/${name}.index`, encodeIndex(volume.index));
+  const index = bytesFile(`volumes/${name}.index`, volume.indexFile ?? Buffer.from(encodeIndex(volume.index)));
   const indexField = { path: index.path, sha256: sha256(index.content.bytes) };
   const imagePath = `volumes/${name}.img`;
   if (size <= PART_THRESHOLD && !inParts(name)) {
@@ -168,7 +174,7 @@ interface DigestedPart {
 /** The parts of a volume with their digests; only those are read that are not deployed already. */
 async function digestParts(volume: VolumeArtifact, deployed: Deployed | undefined): Promise<readonly DigestedPart[]> {
   const { format, index, size } = volume;
-  const layout = format.rebuilds ? layoutOf(format, index, { size }) : undefined;
+  const layout = volume.layout ?? (format.rebuilds ? layoutOf(format, index, { size }) : undefined);
   const ranges = layout ? cutImage(index, layout.starts, size) : cutPacked(volume);
   const prints = layout && volume.isExact ? partPrints({ layout, index, size }, ranges) : undefined;
   const known = prints ? deployedParts(volume.name, deployed) : new Map<string, never>();

@@ -3,7 +3,17 @@
  * Every object goes by its digest, so whatever stands in the file can only be what the repository means or nothing at
  * all: a memory that is damaged, old or foreign costs a fetch. Nothing here throws, and nothing secret is in it.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writevSync,
+} from "node:fs";
 import path from "node:path";
 import { sha256 } from "../util/digest.ts";
 import { makeDirectories, removeTree } from "../util/files.ts";
@@ -58,7 +68,7 @@ export function openMemory(directory: string | undefined, place: MemoryPlace): M
         const chunks = encode(objects);
         if (!chunks) return;
         makeDirectories(directory, 0o700);
-        writeFileSync(temporary, Buffer.concat(chunks), { mode: 0o600 });
+        writeChunks(temporary, chunks);
         renameSync(temporary, file);
         forgetOldest(directory);
       } catch {
@@ -66,6 +76,17 @@ export function openMemory(directory: string | undefined, place: MemoryPlace): M
       }
     },
   };
+}
+
+/** To a file of the user alone, without a copy of what is a megabyte or more. Throws where the disk takes less. */
+function writeChunks(file: string, chunks: readonly Buffer[]): void {
+  const size = chunks.reduce((sum, { length }) => sum + length, 0);
+  const fd = openSync(file, "w", 0o600);
+  try {
+    if (writevSync(fd, chunks) !== size) throw new Error(`${file} was not written whole`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Type and size in a line, then the bytes; undefined where that is too much. */

@@ -14,7 +14,7 @@ const PREFIX_LENGTH = 155;
 /** ocaml-tar asserts that an extension body fits one block; a GNU long name is NUL-terminated inside it. */
 export const MAX_PATH = 511;
 /** Eleven octal digits. Base-256 sizes abort the guest's boot, so a larger file cannot be carried. */
-const MAX_SIZE = 8 * 1024 ** 3 - 1;
+export const MAX_SIZE = 8 * 1024 ** 3 - 1;
 const LONG_LINK = "././@LongLink";
 
 /** Bytes of a path in an image. */
@@ -32,11 +32,10 @@ export function tarFrames(): Frames {
   return {
     // Three bytes are the most that one of a string's units becomes.
     takes: (path) => 3 * path.length <= MAX_PATH || pathBytes(path) <= MAX_PATH,
-    headerLength,
+    headerLength: (path) => headerLength(path),
     header(path, size) {
-      const [problem] = overLimit(path, size);
-      if (problem === undefined) return encodeHeader(path, size, block);
-      throw new DeployError("SITE_UNREPRESENTABLE", problem);
+      if (size <= MAX_SIZE) return encodeHeader(path, size, block);
+      throw new DeployError("SITE_UNREPRESENTABLE", overLimit(path, size));
     },
     padding,
     trailer: (end) => volumeSize(end) - end,
@@ -45,16 +44,17 @@ export function tarFrames(): Frames {
 
 export const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK;
 
-/** What is wrong with a file of this size; nothing for nearly all. */
-export const overLimit = (path: string, size: number): readonly string[] =>
-  size > MAX_SIZE ? [`${path}: ${size} bytes; a tar header holds at most ${MAX_SIZE}`] : [];
+/** What is wrong with a file above MAX_SIZE. */
+export const overLimit = (path: string, size: number): string =>
+  `${path}: ${size} bytes; a tar header holds at most ${MAX_SIZE}`;
 
 /** A place for a header. */
 export const newBlock = () => Buffer.alloc(BLOCK);
 
-export function headerLength(path: string): number {
+/** Bytes of the header of a file whose path has so many. */
+export function headerLength(path: string, bytes = pathBytes(path)): number {
   // Paths of up to 100 bytes are by far the most; they need no split.
-  if (pathBytes(path) <= NAME_LENGTH) return BLOCK;
+  if (bytes <= NAME_LENGTH) return BLOCK;
   return splitPath(Buffer.from(path)) ? BLOCK : 3 * BLOCK;
 }
 

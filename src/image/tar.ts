@@ -12,6 +12,7 @@ import {
   encodeHeader,
   headerLength,
   MAX_PATH,
+  MAX_SIZE,
   newBlock,
   overLimit,
   padding,
@@ -40,8 +41,8 @@ function layoutTar(tree: FileTree, options: LayoutOptions = {}): ImageLayout {
     starts.push(end);
     const bytes = pathBytes(path);
     if (bytes > MAX_PATH) problems.push(`${path}: ${bytes} bytes of path; a MirageOS tar reader takes ${MAX_PATH}`);
-    problems.push(...overLimit(path, size));
-    end += headerLength(path) + size + padding(size);
+    if (size > MAX_SIZE) problems.push(overLimit(path, size));
+    end += headerLength(path, bytes) + size + padding(size);
   }
   const needed = volumeSize(end);
   const size = options.size === undefined ? needed : wholeSectors(options.size);

@@ -53,45 +53,25 @@ export function pathProblem(path: string): string | undefined {
  */
 export function treeProblems(tree: FileTree): string[] {
   const problems: string[] = [];
+  const bothThings: string[] = [];
   let previous: string | undefined;
+  /** Files that the path begins with, each beginning with the one before: sorted, what lies below one comes soon after. */
+  const begun: string[] = [];
+  const reported = new Set<string>();
   for (const { path } of tree) {
     const problem = pathProblem(path);
     if (problem) problems.push(problem);
     if (path === previous) problems.push(`${path}: listed twice`);
     previous = path;
-  }
-  const reported = new Set<string>();
-  for (const { directory, path } of directoriesOf(tree)) {
-    if (reported.has(directory) || !includesPath(tree, directory)) continue;
-    reported.add(directory);
-    problems.push(`${directory}: both a file and the directory of ${path}`);
-  }
-  return problems;
-}
-
-/** Every directory of a sorted tree with a file in it; the same one may come again, but not for every file. */
-function* directoriesOf(tree: FileTree): Generator<{ readonly directory: string; readonly path: string }> {
-  let last = "";
-  for (const { path } of tree) {
-    const end = path.lastIndexOf("/");
-    // The directory is that of the file before, and so are those above it.
-    if (end < 0 || (last.length === end && path.startsWith(last))) continue;
-    last = path.slice(0, end);
-    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
-      yield { directory: path.slice(0, slash), path };
+    while (begun.length > 0 && !path.startsWith(begun.at(-1) as string)) begun.pop();
+    for (const file of begun) {
+      if (path.charCodeAt(file.length) !== SLASH || reported.has(file)) continue;
+      reported.add(file);
+      bothThings.push(`${file}: both a file and the directory of ${path}`);
     }
+    begun.push(path);
   }
-}
-
-/** Whether a sorted tree has a file of this name. */
-function includesPath(tree: FileTree, path: string): boolean {
-  let [from, to] = [0, tree.length];
-  while (from < to) {
-    const middle = (from + to) >> 1;
-    if (compareBytewise((tree[middle] as FileEntry).path, path) < 0) from = middle + 1;
-    else to = middle;
-  }
-  return tree[from]?.path === path;
+  return [...problems, ...bothThings];
 }
 
 /** The entries in image order. */

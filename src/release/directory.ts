@@ -21,7 +21,7 @@ import { digestFile, scanClaimed, type ScannedImage, scanImage } from "../artifa
 import { DeployError } from "../errors.ts";
 import type { ImageFormat } from "../image/format.ts";
 import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
-import { encodeIndex, type IndexEntry, parseIndex } from "../image/index-file.ts";
+import { encodeIndex, type IndexFile, parseIndex } from "../image/index-file.ts";
 import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
 import { ioError } from "../util/files.ts";
@@ -190,7 +190,9 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   const format = formatOf(volume);
   const indexFile = `volumes/${volume.name}.index`;
   const claimed = claimedIndex(requireFile(directory, indexFile), file);
-  const scan: Promise<ScannedImage> = claimed ? scanClaimed(file, format, claimed, KEY_MARK) : scanImage(file, format);
+  const scan: Promise<ScannedImage> = claimed
+    ? scanClaimed(file, format, claimed.index, KEY_MARK)
+    : scanImage(file, format);
   const { marks, ...image } = await scan.catch((error: unknown) => damaged(directory, volume, error, problems));
   compare(problems, name, volume, image);
   const bytes = image.index.reduce((sum, entry) => sum + entry.size, 0);
@@ -199,7 +201,8 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
       `${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`,
     );
   }
-  if (image.index !== claimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
+  const isAsClaimed = image.index === claimed?.index;
+  if (!isAsClaimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
   return {
@@ -209,17 +212,18 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
     ...image,
     emptyDirectories: [],
     isExact: "offsets" in image,
+    ...(isAsClaimed ? { indexFile: claimed.bytes } : {}),
     ...(marks ? { keyMarks: marks } : {}),
   };
 }
 
 /** What the index file claims to be in the image; undefined where it is no index, or far larger than any of that image. */
-function claimedIndex(indexFile: string, image: string): readonly IndexEntry[] | undefined {
+function claimedIndex(indexFile: string, image: string): IndexFile | undefined {
   if (statSync(indexFile).size > Math.max(statSync(image).size, SMALL_INDEX)) return undefined;
   const bytes = readFileSync(indexFile);
   if (!isUtf8(bytes)) return undefined;
   try {
-    return parseIndex(bytes.toString("utf8"));
+    return { index: parseIndex(bytes.toString("utf8")), bytes };
   } catch (error) {
     if (error instanceof DeployError && error.code === "MANIFEST_INVALID") return undefined;
     throw error;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fc } from "../support/fuzz.ts";
 import { DeployError } from "../../src/errors.ts";
-import { encodeIndex, parseIndex } from "../../src/image/index-file.ts";
+import { encodeIndex, parseIndex, parseIndexLike } from "../../src/image/index-file.ts";
 import { pathProblem } from "../../src/image/tree.ts";
 
 const ID = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
@@ -14,6 +14,52 @@ const entry = fc.record({ id, size: fc.maxSafeNat(), path }, { noNullPrototype: 
 describe("the index", () => {
   it("is read back as it was written", () => {
     fc.assert(fc.property(fc.array(entry), (entries) => assert.deepEqual(parseIndex(encodeIndex(entries)), entries)));
+  });
+
+  it("has one form only: what is read is written as it was", () => {
+    const token = fc.oneof(id, fc.constantFrom(" ", "\n", "0", "7", "10", "a", "b/c", "\u2028", "é"));
+    const line = fc.tuple(id, fc.nat(), path).map(([first, size, last]) => `${first} ${size} ${last}\n`);
+    const near = fc
+      .array(fc.oneof({ weight: 4, arbitrary: line }, { weight: 1, arbitrary: token }))
+      .map((all) => all.join(""));
+    let taken = 0;
+    fc.assert(
+      fc.property(near, (text) => {
+        let entries;
+        try {
+          entries = parseIndex(text);
+        } catch {
+          return;
+        }
+        taken += text === "" ? 0 : 1;
+        assert.equal(encodeIndex(entries), text);
+      }),
+    );
+    assert.ok(taken > 0);
+  });
+
+  it("is read the same beside one that it resembles", () => {
+    const few = fc.constantFrom("a", "b", "c/d", "é", "\u{10000}").map((name) => ({ id: ID, size: 0, path: name }));
+    const list = fc.array(fc.oneof({ weight: 5, arbitrary: few }, { weight: 1, arbitrary: entry }));
+    fc.assert(
+      fc.property(list, list, list, list, (front, back, ours, theirs) => {
+        const index = [...front, ...ours, ...back];
+        const other = Buffer.from(encodeIndex([...front, ...theirs, ...back]));
+        const known = { index, bytes: Buffer.from(encodeIndex(index)) };
+        assert.deepEqual(parseIndexLike(other, known), parseIndex(other.toString("utf8")));
+      }),
+    );
+  });
+
+  it("names the line that is wrong, wherever the reading began", () => {
+    const lines = ["a", "b", "c", "d"].map((name) => `${ID} 0 ${name}\n`);
+    const known = { index: parseIndex(lines.join("")), bytes: Buffer.from(lines.join("")) };
+    const damaged = Buffer.from(lines.with(2, "no line\n").join(""));
+    assert.throws(() => parseIndexLike(damaged, known), /index line 3: /);
+  });
+
+  it("takes a line separator in a name for a part of it", () => {
+    assert.deepEqual(parseIndex(`${ID} 0 a\u2028b\n`), [{ id: ID, size: 0, path: "a\u2028b" }]);
   });
 
   it("is a line a file: blob id, size, path", () => {
@@ -37,7 +83,12 @@ describe("the index", () => {
     ["no path", `${ID} 0 \n`, "index line 1: "],
     ["a path that climbs", `${ID} 0 ok\n${ID} 0 ../a\n`, "index line 2: ../a: "],
     ["a carriage return", `${ID} 0 a\r\n`, "index line 1: "],
-    ["a size beyond exact numbers", `${ID} 9999999999999999 a\n`, "index line 1: "],
+    ["a size beyond exact numbers", `${ID} 9999999999999999 a\n`, "index line 1: a: 9999999999999999 bytes"],
+    ["a size with more digits than one has", `${ID} 12345678901234567 a\n`, "index line 1: expected"],
+    ["a size that is none", `${ID} 1x a\n`, "index line 1: expected"],
+    ["no size", `${ID}  a\n`, "index line 1: expected"],
+    ["no space behind the size", `${ID} 12\n${ID} 0 b\n`, "index line 1: expected"],
+    ["no space behind the id", `${ID}-0 a\n`, "index line 1: expected"],
   ];
   for (const [name, text, message] of wrong) {
     it(`refuses ${name}`, () => {

@@ -1,4 +1,5 @@
 /** Git's delta encoding: a new object as copies out of an old one and bytes of its own (gitformat-pack, deltified). Pure. */
+import { sameLines } from "../../util/same-lines.ts";
 import { WireRefusal } from "./transport.ts";
 
 /** A copy of old bytes, or new bytes. */
@@ -62,12 +63,10 @@ interface Piece {
 /** A delta for text of which whole lines come and go, as an index does. */
 export function lineDelta(base: Buffer, target: Buffer): Buffer {
   // Of thousands of lines nearly all are the same in front and behind; those between are looked at one by one.
-  const front = lineEndBefore(target, sameFront(base, target));
-  const rest = { base: base.subarray(front), target: target.subarray(front) };
-  const back = lineStartAfter(rest.target, sameBack(rest.base, rest.target));
+  const { front, back } = sameLines(base, target);
   const middle = pieceSteps(
-    rest.base.subarray(0, rest.base.length - back),
-    rest.target.subarray(0, rest.target.length - back),
+    base.subarray(front, base.length - back),
+    target.subarray(front, target.length - back),
     linesOf,
   ).map((step) => (step.kind === "copy" ? { ...step, offset: step.offset + front } : step));
   const copy = (offset: number, length: number): DeltaStep[] => (length > 0 ? [{ kind: "copy", offset, length }] : []);
@@ -75,35 +74,6 @@ export function lineDelta(base: Buffer, target: Buffer): Buffer {
 }
 
 const NEWLINE = 0x0a;
-const lineEndBefore = (text: Buffer, at: number) => (at === 0 ? 0 : text.lastIndexOf(NEWLINE, at - 1) + 1);
-/** How many of the last bytes are whole lines. */
-function lineStartAfter(text: Buffer, back: number): number {
-  if (back === 0) return 0;
-  const end = text.indexOf(NEWLINE, text.length - back);
-  return end < 0 ? 0 : text.length - end - 1;
-}
-
-/** How many bytes two buffers have in common at their front. */
-function sameFront(a: Buffer, b: Buffer): number {
-  let [same, differ] = [0, Math.min(a.length, b.length) + 1];
-  while (differ - same > 1) {
-    const middle = (same + differ) >> 1;
-    if (a.compare(b, same, middle, same, middle) === 0) same = middle;
-    else differ = middle;
-  }
-  return same;
-}
-
-function sameBack(a: Buffer, b: Buffer): number {
-  let [same, differ] = [0, Math.min(a.length, b.length) + 1];
-  while (differ - same > 1) {
-    const middle = (same + differ) >> 1;
-    const [inA, inB] = [a.subarray(a.length - middle, a.length - same), b.subarray(b.length - middle, b.length - same)];
-    if (inA.equals(inB)) same = middle;
-    else differ = middle;
-  }
-  return same;
-}
 
 /** A delta for a tree of which entries come and go. Both must be trees. */
 export const treeDelta = (base: Buffer, target: Buffer): Buffer =>

@@ -37,12 +37,11 @@ export function deltaPlanner(
   old: DescribedImage & { readonly parts: readonly Range[] },
   image: DescribedImage,
 ): (part: Range) => DeltaPlan | undefined {
-  const places = new Map(old.index.map(({ path }, i) => [path, i]));
+  const placeOf = places(old.index, image.index);
   return (part) => {
-    const inside = sharedWithin(part, image, (entry) => {
-      const at = places.get(entry.path);
-      if (at === undefined || !isSame(old.index[at] as IndexEntry, entry)) return undefined;
-      return { offset: old.starts[at] as number, length: extentLength(old, at) };
+    const inside = sharedWithin(part, image, (i) => {
+      const at = placeOf(i);
+      return at === undefined ? undefined : { offset: old.starts[at] as number, length: extentLength(old, at) };
     });
     const base = mostShared(inside, old.parts);
     if (base === undefined) return undefined;
@@ -52,7 +51,24 @@ export function deltaPlanner(
   };
 }
 
-const isSame = (a: IndexEntry, b: IndexEntry) => a.id === b.id && a.size === b.size;
+/** Where the old index has a file of the new one, as it is; most stand at the same place from the front or from the back. */
+function places(old: readonly IndexEntry[], index: readonly IndexEntry[]): (i: number) => number | undefined {
+  const later = index.length - old.length;
+  const isSameAt = (i: number, at: number) => isSame(index[i], old[at]);
+  let front = 0;
+  while (front < old.length && isSameAt(front, front)) front++;
+  let back = index.length;
+  while (back > front && back - later > front && isSameAt(back - 1, back - 1 - later)) back--;
+  const between = new Map(old.slice(front, back - later).map(({ path }, i) => [path, front + i]));
+  return (i) => {
+    if (i < front || i >= back) return i < front ? i : i - later;
+    const at = between.get((index[i] as IndexEntry).path);
+    return at !== undefined && isSameAt(i, at) ? at : undefined;
+  };
+}
+
+const isSame = (a: IndexEntry | undefined, b: IndexEntry | undefined) =>
+  a === b || (a?.path === b?.path && a?.id === b?.id && a?.size === b?.size);
 
 /** The same bytes in both images. */
 interface Shared {
@@ -68,7 +84,7 @@ interface Shared {
 function sharedWithin(
   part: Range,
   image: DescribedImage,
-  extentOf: (entry: IndexEntry) => { readonly offset: number; readonly length: number } | undefined,
+  extentOf: (i: number) => { readonly offset: number; readonly length: number } | undefined,
 ): Shared[] {
   const shared: Shared[] = [];
   const end = part.offset + part.size;
@@ -77,7 +93,7 @@ function sharedWithin(
     if (offset >= end) continue;
     const length = extentLength(image, i);
     if (offset + length <= part.offset) continue;
-    const old = extentOf(image.index[i] as IndexEntry);
+    const old = extentOf(i);
     if (old) shared.push(...clip({ oldOffset: old.offset, offset, length: Math.min(length, old.length) }, part));
   }
   return shared;

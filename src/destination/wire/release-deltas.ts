@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import type { VolumeArtifact } from "../../artifact/artifact.ts";
 import { DeployError } from "../../errors.ts";
 import { layoutOf } from "../../image/format.ts";
-import { encodeIndex, type IndexEntry, parseIndex } from "../../image/index-file.ts";
+import { type IndexEntry, type IndexFile, parseIndex, parseIndexLike } from "../../image/index-file.ts";
 import { type DataVolume, isDataVolume, type ReleaseManifest } from "../../manifest/schema.ts";
 import { readFully } from "../../util/files.ts";
 import type { Workbench } from "../work-repository.ts";
@@ -21,22 +21,23 @@ export interface DeltaInputs extends TextInputs {
 /** Pack objects by blob id, for what is worth it. Reads the deployed index, and no image but ours. */
 export async function releaseDeltas(work: Workbench, inputs: DeltaInputs): Promise<Map<string, PackObject>> {
   const { manifest, current, volumes, blobs, prefix } = inputs;
-  const ids = new Map(blobs.map(({ path, id }) => [path, id]));
+  const news = new Map(blobs.map((blob) => [blob.path, blob]));
   const deltas = await manifestDeltas(work, inputs);
   for (const volume of volumes) {
     const next = imageOf(manifest, volume.name);
     const before = imageOf(current, volume.name);
     if (!next || !before || !volume.format.rebuilds || before.format !== next.format) continue;
-    const old = await describeDeployed(work, inputs, before, volume);
+    const index = news.get(prefix + (next.index?.path ?? ""));
+    const bytes = index && "bytes" in index.content ? index.content.bytes : undefined;
+    const old = await describeDeployed(work, inputs, before, volume, bytes && { bytes, index: volume.index });
     if (!old) continue;
-    const indexId = ids.get(prefix + (next.index?.path ?? ""));
-    const indexDelta = textDelta(old.text, Buffer.from(encodeIndex(volume.index)));
-    if (indexId !== undefined && indexDelta) deltas.set(indexId, indexDelta);
+    const indexDelta = bytes && textDelta(old.text, bytes);
+    if (index && indexDelta) deltas.set(index.id, indexDelta);
     const parts = partsOf(next);
     const ranges = rangesOf(parts);
-    const planFor = deltaPlanner(old, describe(volume, volume.index, volume.size));
+    const planFor = deltaPlanner(old, describe(volume, volume.index, volume));
     for (const [i, part] of parts.entries()) {
-      const id = ids.get(prefix + part.path);
+      const id = news.get(prefix + part.path)?.id;
       const plan = id === undefined ? undefined : planFor(ranges[i] as Range);
       if (!plan || id === undefined) continue;
       const base = old.ids[plan.base] as string;
@@ -68,8 +69,12 @@ function rangesOf(parts: readonly Part[]): Range[] {
   });
 }
 
-function describe(volume: VolumeArtifact, index: readonly IndexEntry[], size: number): DescribedImage {
-  return { index, size, starts: layoutOf(volume.format, index, { size }).starts };
+function describe(
+  { format }: VolumeArtifact,
+  index: readonly IndexEntry[],
+  { size, layout = layoutOf(format, index, { size }) }: Pick<VolumeArtifact, "size" | "layout">,
+): DescribedImage {
+  return { index, size, starts: layout.starts };
 }
 
 interface DeployedImage extends DescribedImage {
@@ -86,6 +91,7 @@ async function describeDeployed(
   { tip, prefix }: DeltaInputs,
   before: DataVolume,
   volume: VolumeArtifact,
+  ours: IndexFile | undefined,
 ): Promise<DeployedImage | undefined> {
   const parts = partsOf(before);
   const ids = parts.flatMap(({ path }) => tip.tree.get(prefix + path)?.id ?? []);
@@ -93,7 +99,8 @@ async function describeDeployed(
   const text = await work.readFile(tip.commit, prefix + before.index.path);
   if (!text) return undefined;
   try {
-    const described = describe(volume, parseIndex(text.toString("utf8")), before.size);
+    const index = ours ? parseIndexLike(text, ours) : parseIndex(text.toString("utf8"));
+    const described = describe(volume, index, { size: before.size });
     return { ...described, parts: rangesOf(parts), ids, text };
   } catch (error) {
     // An index that makes no sense costs a larger push, no more.

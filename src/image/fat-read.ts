@@ -13,7 +13,6 @@ const ENTRY = 32;
 /** Of a directory: 65,536 entries. */
 const MAX_DIRECTORY = 65_536 * ENTRY;
 /** Linux takes no longer path, and without a bound nested directories would square the memory a hostile image costs. */
-const MAX_PATH = 4096;
 const MAX_FILES = 1_000_000;
 const READ_ONLY_HIDDEN_SYSTEM_VOLUME = 0x0f;
 
@@ -29,7 +28,6 @@ export function listFat(source: ByteSource): readonly ImageEntry[] {
       const path = directory.path === "" ? entry.name : `${directory.path}/${entry.name}`;
       const problem = /[/\\]/.test(entry.name) ? `${path}: a separator in a name` : pathProblem(path);
       if (problem) throw invalid(entry.at, problem);
-      if (path.length > MAX_PATH) throw invalid(entry.at, `a path of more than ${MAX_PATH} characters`);
       if (seen.has(entry.name)) throw invalid(entry.at, `${path}: listed twice`);
       seen.add(entry.name);
       if (entry.directory) {

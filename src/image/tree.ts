@@ -19,6 +19,7 @@ export type FileTree<E extends FileEntry = FileEntry> = readonly E[];
 
 /** Whether `path` may have a problem; says no, and quickly, of nearly every path there is. */
 function isSuspect(path: string): boolean {
+  if (path.length > LONGEST_PATH) return true;
   let before = SLASH;
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
@@ -29,6 +30,8 @@ function isSuspect(path: string): boolean {
   return before === SLASH;
 }
 
+/** PATH_MAX of Linux: no program there opens a file with more bytes of path. It bounds how deep directories are, too. */
+const LONGEST_PATH = 4096;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
@@ -38,6 +41,10 @@ const CONTROL = /[\u0000-\u001f\u007f]/;
 export function pathProblem(path: string): string | undefined {
   if (!isSuspect(path)) return undefined;
   if (path === "") return "the empty path names no file";
+  if (path.length > LONGEST_PATH) {
+    const start = JSON.stringify(path.slice(0, 60));
+    return `${start}…: ${path.length} characters of path; nothing opens a file with more than ${LONGEST_PATH}`;
+  }
   if (CONTROL.test(path)) return `${JSON.stringify(path)}: a control character in a name (line break, tab, NUL)`;
   if (!path.isWellFormed()) return `${JSON.stringify(path)}: the name is not valid Unicode`;
   for (const segment of path.split("/")) {
@@ -69,7 +76,7 @@ export function treeProblems(tree: FileTree): string[] {
       reported.add(file);
       bothThings.push(`${file}: both a file and the directory of ${path}`);
     }
-    begun.push(path);
+    if (begun.at(-1) !== path) begun.push(path);
   }
   return [...problems, ...bothThings];
 }

@@ -85,6 +85,18 @@ describe("trees", () => {
       WireRefusal,
     );
   });
+
+  test("within each other without end are refused", () => {
+    const objects = new Map<string, GitObject>();
+    let root = id(1);
+    for (let depth = 0; depth < 100_000; depth++) {
+      const bytes = Buffer.concat([Buffer.from(`${depth === 0 ? 100644 : 40000} a\0`), Buffer.from(root, "hex")]);
+      root = objectId({ type: "tree", bytes });
+      objects.set(root, { type: "tree", bytes });
+    }
+    assert.throws(() => listFiles(objects, root), WireRefusal);
+    assert.throws(() => listTrees(objects, root), WireRefusal);
+  });
 });
 
 async function packOf(objects: readonly PackObject[]): Promise<Buffer> {

@@ -1,6 +1,8 @@
 /** The site as image formats see it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { fat32 } from "../../src/image/fat.ts";
+import { parseIndex } from "../../src/image/index-file.ts";
 import { sortTree, treeProblems } from "../../src/image/tree.ts";
 import { fc } from "../support/fuzz.ts";
 
@@ -23,5 +25,18 @@ describe("what is wrong with a tree", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it("is found at once, however often somebody repeats a name", () => {
+    // Each against all before it would take minutes.
+    const tree = Array.from({ length: 200_000 }, () => ({ path: "a", size: 0 }));
+    assert.equal(treeProblems(tree).length, tree.length - 1);
+  });
+
+  it("is a path that no system opens, however deep its directories are", () => {
+    const tree = [{ path: "a/".repeat(50_000) + "a", size: 0 }];
+    assert.match(treeProblems(tree)[0] ?? "", /^"a\/a.*…: 100001 characters of path; /);
+    assert.throws(() => parseIndex(`${"0".repeat(40)} 0 ${tree[0]?.path}\n`), /characters of path/);
+    assert.equal(fat32.layout([{ path: `${"a/".repeat(2047)}a`, size: 0 }]).starts.length, 1);
   });
 });

@@ -9,6 +9,8 @@ export type Objects = ReadonlyMap<string, GitObject>;
 const DIRECTORY = "40000";
 /** Trees that name each other over and over could make any number of paths. */
 const MAX_PATHS = 4_000_000;
+/** No site is nested so deep, and each directory within another takes of the stack. */
+const MAX_DEPTH = 500;
 
 /** Calls back for each entry of a tree, in order: its mode, and where its name begins and ends; the id is behind that. */
 function eachEntry(bytes: Buffer, take: (mode: string, start: number, end: number) => void): void {
@@ -55,29 +57,35 @@ const encode = (name: string) => Buffer.from(name, "utf8").toString("latin1");
 export function listFiles(objects: Objects, root: string): Map<string, TreeEntry> {
   const files = new Map<string, TreeEntry>();
   let looked = 0;
-  const visit = (tree: string, prefix: string) => {
+  const visit = (tree: string, prefix: string, depth: number) => {
+    refuseDeep(depth);
     const bytes = treeBytes(objects, tree);
     eachEntry(bytes, (mode, start, end) => {
       if (++looked > MAX_PATHS) throw new WireRefusal(`more than ${MAX_PATHS} files`);
       const path = prefix + bytes.toString("utf8", start, end);
       const id = idAt(bytes, end);
-      if (mode === DIRECTORY) visit(id, `${path}/`);
+      if (mode === DIRECTORY) visit(id, `${path}/`, depth + 1);
       else files.set(path, { mode, id });
     });
   };
-  visit(root, "");
+  visit(root, "", 0);
   return files;
+}
+
+function refuseDeep(depth: number): void {
+  if (depth > MAX_DEPTH) throw new WireRefusal(`directories more than ${MAX_DEPTH} deep`);
 }
 
 /** The ids of a tree and all trees below it. Throws WireRefusal where one is missing. */
 export function listTrees(objects: Objects, root: string): Set<string> {
   const ids = new Set<string>();
-  const visit = (id: string) => {
+  const visit = (id: string, depth: number) => {
     if (ids.has(id)) return;
+    refuseDeep(depth);
     ids.add(id);
-    for (const below of listTreeIds(treeBytes(objects, id))) visit(below);
+    for (const below of listTreeIds(treeBytes(objects, id))) visit(below, depth + 1);
   };
-  visit(root);
+  visit(root, 0);
   return ids;
 }
 

@@ -12,7 +12,6 @@ export { detectFat };
 const ENTRY = 32;
 /** Of a directory: 65,536 entries. */
 const MAX_DIRECTORY = 65_536 * ENTRY;
-/** Linux takes no longer path, and without a bound nested directories would square the memory a hostile image costs. */
 const MAX_FILES = 1_000_000;
 const READ_ONLY_HIDDEN_SYSTEM_VOLUME = 0x0f;
 

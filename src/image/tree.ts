@@ -30,7 +30,10 @@ function isSuspect(path: string): boolean {
   return before === SLASH;
 }
 
-/** PATH_MAX of Linux: no program there opens a file with more bytes of path. It bounds how deep directories are, too. */
+/**
+ * PATH_MAX of Linux: no program there opens a file with more bytes of path. It bounds how deep directories are, too, and
+ * with that the stack and memory which a hostile index or image costs.
+ */
 const LONGEST_PATH = 4096;
 const SLASH = 0x2f;
 const DOT = 0x2e;

@@ -33,8 +33,9 @@ describe("scanClaimed", () => {
       const { file, format, built, bytes } = await made(directory, name, name === "tar" ? { [LONG]: "long" } : {});
       const scanned = await scanClaimed(file, format, built.index);
       assert.ok("offsets" in scanned, "not proven");
-      const { offsets, ...image } = scanned;
+      const { offsets, layout, ...image } = scanned;
       assert.deepEqual(image, built);
+      assert.deepEqual([layout.size, layout.starts.length], [bytes.length, built.index.length]);
       for (const entry of format.list(bytesSource(bytes))) {
         const at = built.index.findIndex(({ path }) => path === entry.path);
         if (entry.size > 0) assert.equal(offsets[at], entry.offset, entry.path);

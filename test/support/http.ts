@@ -38,7 +38,8 @@ export async function serve(
   handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
 ): Promise<Loopback> {
   const pending = new Set<Promise<void>>();
-  const server = createServer((request, response) => {
+  // A push of gigabytes to a busy machine takes longer than the five minutes that Node gives a request.
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
     const work = handle(request, response)
       .catch((error: unknown) => answerError(response, error))
       .finally(() => pending.delete(work));

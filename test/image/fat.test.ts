@@ -162,9 +162,17 @@ for (const format of FORMATS) {
       const seen = { read: 0, refused: 0 };
       await fc.assert(
         fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
-          const damaged = Buffer.from(image);
-          for (const { at, bytes } of changes) damaged.set(bytes, at);
-          seen[await onlyDeployErrors(format, damaged)]++;
+          // In place and back again: a copy of the image for each would take longer than all the rest.
+          const places = changes.map(({ at, bytes }) => ({
+            at,
+            was: Buffer.from(image.subarray(at, at + bytes.length)),
+          }));
+          for (const { at, bytes } of changes) image.set(bytes, at);
+          try {
+            seen[await onlyDeployErrors(format, image)]++;
+          } finally {
+            for (const { at, was } of places) image.set(was, at);
+          }
         }),
         { numRuns: 150 },
       );

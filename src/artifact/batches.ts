@@ -2,11 +2,11 @@
  * The files of an image that is written file after file, as its threads know them. Each has a copy of their names; which of
  * them nobody has taken yet and whose turn it is in the image stand in memory that all share. Files go by their number.
  */
-import type { NamedFile } from "./read-tree.ts";
+import { PAGE, pathsOn, type SiteNames } from "./site-names.ts";
 
 export interface BatchMemory {
   readonly count: number;
-  /** The paths of `PAGE` files each, with a NUL between two. */
+  /** As `SiteNames` has them; many strings are sent to a thread in a tenth of the time when they are one. */
   readonly pages: readonly string[];
   /** Where those files are, by number, that are not where their path says. */
   readonly elsewhere: ReadonlyMap<number, string>;
@@ -32,25 +32,11 @@ const WORDS = 2;
 const FIRST_GUESS = 32 * 1024;
 const WEIGHT = 0.25;
 
-/** Many strings are sent to a thread in a tenth of the time when they are one; of all files it would be a long one. */
-const PAGE = 1024;
-
-export function newBatchMemory(files: readonly NamedFile[]): BatchMemory {
-  const paths = files.map(({ path }) => path);
-  const pages: string[] = [];
-  for (let i = 0; i < paths.length; i += PAGE) pages.push(paths.slice(i, i + PAGE).join("\0"));
+export function newBatchMemory({ count, pages, elsewhere }: SiteNames): BatchMemory {
   const usual = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
   new Float64Array(usual)[0] = FIRST_GUESS;
   const words = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
-  return { count: files.length, pages, elsewhere: placesOf(files), words, usual };
-}
-
-function placesOf(files: readonly NamedFile[]): Map<number, string> {
-  const places = new Map<number, string>();
-  files.forEach((file, i) => {
-    if (!file.isInPlace) places.set(i, file.source);
-  });
-  return places;
+  return { count, pages, elsewhere, words, usual };
 }
 
 /** One thread's view of the files. */
@@ -87,7 +73,7 @@ export class Batches {
     const page = Math.floor(file / PAGE);
     if (page !== this.#page) {
       this.#page = page;
-      this.#paths = (this.#pages[page] as string).split("\0");
+      this.#paths = pathsOn(this.#pages[page] as string);
     }
     return this.#paths[file % PAGE] as string;
   }

@@ -4,6 +4,7 @@ import type { ImageFormat, LaidOutFormat, LayoutOptions } from "../image/format.
 import { framesOf, hasFrames } from "../image/frames.ts";
 import { StandBy } from "./crew.ts";
 import { readSite, type Site, sizesOf } from "./read-tree.ts";
+import type { SiteNames } from "./site-names.ts";
 import { writeDocteur } from "./write-docteur.ts";
 import { type BuiltImage, writeImage } from "./write-image.ts";
 import { writeSerial } from "./write-serial.ts";
@@ -48,7 +49,7 @@ async function imageOf(spec: ImageJob): Promise<BuiltImage> {
   const { format, site, out, onProgress } = spec;
   const mode = spec.mode === undefined ? {} : { mode: spec.mode };
   if (format.kind === "packed") {
-    const files = sizesOf(site.files);
+    const files = sizesOf(site.names);
     format.check(files, spec.layout);
     const total = files.reduce((sum, { size }) => sum + size, 0);
     return writeDocteur(files, out, { ...mode, onProgress: (done) => onProgress?.(done, total) });
@@ -61,11 +62,10 @@ async function withoutSizes(spec: ImageJob): Promise<BuiltImage | undefined> {
   const { site, standBy, layout, out, mode, onProgress } = spec;
   const { name } = spec.format;
   if (!hasFrames(name) || layout?.size !== undefined) return undefined;
-  const { takes } = framesOf(name);
-  if (!site.files.every(({ path }) => takes(path))) return undefined;
+  if (!canCarry(framesOf(name).maxPath, site.names)) return undefined;
   try {
     return await writeSerial({
-      ...site,
+      names: site.names,
       frames: name,
       out,
       standBy,
@@ -78,11 +78,15 @@ async function withoutSizes(spec: ImageJob): Promise<BuiltImage | undefined> {
   }
 }
 
+/** Three bytes are the most that one of a string's units becomes: few sites have a path that has to be looked at. */
+const canCarry = (maxPath: number, names: SiteNames): boolean =>
+  3 * names.longest <= maxPath || [...names].every(({ path }) => Buffer.byteLength(path) <= maxPath);
+
 async function withSizes(
   { site, standBy, layout: options, out, mode, onProgress }: ImageJob,
   format: LaidOutFormat,
 ): Promise<BuiltImage> {
-  const files = sizesOf(site.files);
+  const files = sizesOf(site.names);
   const layout = format.layout(files, options);
   return writeImage(layout, files, out, {
     standBy,

@@ -5,28 +5,19 @@
 import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
-import { type FileName, type FileTree, pathProblem, sortTree } from "../image/tree.ts";
+import { type FileTree, pathProblem, sortTree } from "../image/tree.ts";
 import { sortBytewise } from "../util/bytes.ts";
 import { isSystemError } from "../util/files.ts";
+import { type NamedFile, SiteNames } from "./site-names.ts";
 
-/** A file of the site and where its bytes are. */
-export interface NamedFile extends FileName {
-  /** Whether that place is the root of the site and `path`: no link was followed to it. */
-  readonly isInPlace: boolean;
-  /** Absolute path with every link resolved up to the file's own name. */
-  readonly source: string;
-}
-
-/** The same, and how large it is. */
+/** A file of the site, where its bytes are, and how many. */
 export interface SiteFile extends NamedFile {
   readonly size: number;
 }
 
 export interface Site {
-  /** The directory, absolute and without links. */
-  readonly root: string;
-  /** Sorted bytewise. */
-  readonly files: readonly NamedFile[];
+  /** Sorted bytewise; their root is the directory, absolute and without links. */
+  readonly names: SiteNames;
   /** Directories without any file below them: no volume carries those. */
   readonly emptyDirectories: readonly string[];
 }
@@ -42,28 +33,28 @@ export function readSite(directory: string, onMany?: () => void): Site {
   const walk = new Walk(rootOf(directory), onMany);
   walk.directory(walk.root, "", [walk.root]);
   refuse(directory, walk.problems);
-  if (walk.files.length === 0) {
+  if (walk.names.count === 0) {
     throw new DeployError("SITE_UNREADABLE", `${directory} holds no files`, {
       hint: "did the build run, and does it write here?",
     });
   }
-  return { root: walk.root, files: walk.sorted(), emptyDirectories: walk.empty };
+  return { names: walk.sorted(), emptyDirectories: walk.empty };
 }
 
 /** Looks up the sizes. Throws SITE_UNREADABLE with every file that cannot be had. */
-export function sizesOf(files: readonly NamedFile[]): FileTree<SiteFile> {
+export function sizesOf(names: Iterable<NamedFile>): FileTree<SiteFile> {
   const problems: string[] = [];
-  const sized = files.flatMap((file) => {
+  const sized: SiteFile[] = [];
+  for (const file of names) {
     const name = file.path;
     try {
       const stat = statSync(file.source, { throwIfNoEntry: false });
-      if (stat?.isFile()) return [new SizedFile(file, stat.size)];
-      problems.push(`${name}: vanished while the site was read`);
+      if (stat?.isFile()) sized.push(new SizedFile(file, stat.size));
+      else problems.push(`${name}: vanished while the site was read`);
     } catch (error) {
       problems.push(`${name}: cannot be read (${reasonOf(error)})`);
     }
-    return [];
-  });
+  }
   refuse("the site", problems);
   return sized;
 }
@@ -93,32 +84,13 @@ function rootOf(directory: string): string {
   });
 }
 
-/** A file under the name that it has in the volume. Of many files, the places of all are more text than is worth keeping. */
-class FoundFile implements NamedFile {
-  readonly path: string;
-  readonly isInPlace: boolean;
-  readonly #directory: string;
-
-  constructor(name: string, directory: string, isInPlace: boolean) {
-    this.path = name;
-    this.isInPlace = isInPlace;
-    this.#directory = directory;
-  }
-
-  get source(): string {
-    return `${this.#directory}/${this.path.slice(this.path.lastIndexOf("/") + 1)}`;
-  }
-}
-
 class SizedFile implements SiteFile {
   readonly path: string;
-  readonly isInPlace: boolean;
   readonly size: number;
   readonly #found: NamedFile;
 
   constructor(found: NamedFile, size: number) {
     this.path = found.path;
-    this.isInPlace = found.isInPlace;
     this.size = size;
     this.#found = found;
   }
@@ -150,7 +122,7 @@ interface Folder {
 
 class Walk {
   readonly root: string;
-  readonly files: NamedFile[] = [];
+  readonly names: SiteNames;
   readonly problems: string[] = [];
   readonly empty: string[] = [];
 
@@ -159,12 +131,13 @@ class Walk {
 
   constructor(root: string, onMany: (() => void) | undefined) {
     this.root = root;
+    this.names = new SiteNames(root);
     this.#onMany = onMany;
   }
 
   /** Sorted bytewise: so they were found, but for linked directories, which sort as if they were files. */
-  sorted(): readonly NamedFile[] {
-    return this.#linked === 0 ? this.files : sortTree(this.files);
+  sorted(): SiteNames {
+    return this.#linked === 0 ? this.names : new SiteNames(this.root, sortTree([...this.names]));
   }
 
   /** Links that lead to directories with links make a site grow without end, though none of them loops. */
@@ -191,10 +164,15 @@ class Walk {
     const isClean = pathProblem(`${prefix}name`) === undefined && !SUSPECT.test(all);
     const misspelt = all.includes("\ufffd") ? misspeltIn(directory) : undefined;
     const folder = { directory, prefix, parents, misspelt, isInPlace: `${directory}/` === `${this.root}/${prefix}` };
-    for (const name of names) {
-      if (isClean && !name.endsWith("/") && !others.has(name)) this.#addFile(name, folder);
-      else this.#addEntry(name, others.get(name), folder);
+    let first = 0;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      if (isClean && !name.endsWith("/") && !others.has(name)) continue;
+      this.#addFiles(names.slice(first, i), folder);
+      this.#addEntry(name, others.get(name), folder);
+      first = i + 1;
     }
+    this.#addFiles(names.slice(first), folder);
   }
 
   #addEntry(key: string, other: Dirent | undefined, folder: Folder): void {
@@ -209,12 +187,12 @@ class Walk {
     else if (other) this.problems.push(`${path}: a ${kindOf(other)}, which no volume can hold`);
     else {
       this.#judge(path);
-      this.#addFile(name, folder);
+      this.#addFiles([name], folder);
     }
   }
 
-  #addFile(name: string, { prefix, directory, isInPlace }: Folder): void {
-    this.#add(new FoundFile(prefix + name, directory, isInPlace));
+  #addFiles(names: readonly string[], { prefix, directory, isInPlace }: Folder): void {
+    this.#add(prefix, names, isInPlace ? undefined : (name) => `${directory}/${name}`);
   }
 
   #judge(path: string): void {
@@ -222,8 +200,10 @@ class Walk {
     if (problem) this.problems.push(problem);
   }
 
-  #add(found: NamedFile): void {
-    if (this.files.push(found) === MANY_FILES) this.#onMany?.();
+  #add(prefix: string, names: readonly string[], sourceOf: ((name: string) => string) | undefined): void {
+    const before = this.names.count;
+    this.names.add(prefix, names, sourceOf);
+    if (before < MANY_FILES && this.names.count >= MANY_FILES) this.#onMany?.();
   }
 
   link(name: string, source: string, parents: readonly string[]): void {
@@ -243,7 +223,7 @@ class Walk {
     const stat = statSync(target);
     if (stat.isFile()) {
       this.#judge(name);
-      this.#add({ path: name, source: target, isInPlace: false });
+      this.#add("", [name], () => target);
     } else if (!stat.isDirectory())
       this.problems.push(`${name}: a link to a ${kindOf(stat)}, which no volume can hold`);
     else if (parents.some((parent) => isInside(target, parent))) {

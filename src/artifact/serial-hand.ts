@@ -4,14 +4,15 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { framesOf, type FrameName, type Frames } from "../image/frames.ts";
+import { type IndexEntry, indexLine, MAX_LINE } from "../image/index-file.ts";
 import { ioError } from "../util/files.ts";
 import { type Batch, Batches, type BatchMemory, newBatchMemory } from "./batches.ts";
 import { blobHash, blobIdOver } from "./blob-id.ts";
 import { encodeFailure } from "./failure.ts";
 import { changed, writeRun } from "./hand.ts";
-import type { NamedFile } from "./read-tree.ts";
 import { newSerialSlotMemory, type SerialShape, SerialSlot, type SerialSlotMemory } from "./serial-slot.ts";
 import { newSignalMemory } from "./signals.ts";
+import type { SiteNames } from "./site-names.ts";
 
 export interface SerialMemory {
   readonly shape: SerialShape;
@@ -20,12 +21,15 @@ export interface SerialMemory {
   readonly signals: SharedArrayBuffer;
 }
 
-export const newSerialMemory = (files: readonly NamedFile[], shape: SerialShape): SerialMemory => ({
-  shape,
-  batches: newBatchMemory(files),
-  slots: Array.from({ length: shape.slots }, () => newSerialSlotMemory(shape)),
-  signals: newSignalMemory(),
-});
+export function newSerialMemory(names: SiteNames, frames: FrameName, shape: SerialShape): SerialMemory {
+  const maxLine = framesOf(frames).maxPath + MAX_LINE;
+  return {
+    shape,
+    batches: newBatchMemory(names),
+    slots: Array.from({ length: shape.slots }, () => newSerialSlotMemory(shape, maxLine)),
+    signals: newSignalMemory(),
+  };
+}
 
 /** What a thread needs to lend a hand; may be sent to a worker. */
 export interface SerialTask {
@@ -119,6 +123,7 @@ export class SerialHand implements Disposable {
 /** A file that is larger than what was left of a slot. */
 interface LargeFile {
   readonly fd: number;
+  readonly path: string;
   readonly source: string;
   readonly size: number;
   /** Bytes that were read; they end the slot. */
@@ -135,8 +140,10 @@ class Filling {
   /** Bytes in the slot, and in those before. */
   #at = 0;
   #before = 0;
-  /** Files that end in the slot. */
+  /** Files that end in the slot, the bytes in them, and what the index says of them. */
   #files = 0;
+  #bytes = 0;
+  #lines = "";
 
   constructor(batch: Batch, frames: Frames, claim: () => SerialSlot | undefined) {
     this.#batch = batch;
@@ -180,11 +187,21 @@ class Filling {
     while (!(this.#slot = this.#claim())) yield false;
     this.#at = 0;
     this.#files = 0;
+    this.#bytes = 0;
+    this.#lines = "";
   }
 
   #filled(end: number): void {
     const { first } = this.#batch;
-    this.#slot?.filled({ first, end, part: this.#part, length: this.#at, files: this.#files });
+    this.#slot?.filled({
+      first,
+      end,
+      part: this.#part,
+      length: this.#at,
+      files: this.#files,
+      bytes: this.#bytes,
+      lines: this.#lines,
+    });
     this.#slot = undefined;
   }
 
@@ -202,19 +219,19 @@ class Filling {
       const isLarge = found > room;
       const size = isLarge ? fstatSync(fd).size : found;
       if (isLarge && size <= room) throw changed(source, `is longer than ${size} bytes`);
-      if (!isLarge) this.#ended(size, blobIdOver(slot.data, start, size));
+      if (!isLarge) this.#ended({ path, size, id: blobIdOver(slot.data, start, size) });
       // What git hashes in front of the content stood where this belongs.
       slot.data.set(this.#frames.header(path, size), header);
       this.#at = start + Math.min(size, room) - slot.margin;
       if (!isLarge) return this.#pad(size);
       goesOn = true;
-      return { fd, source, size, done: slot.data.subarray(start, start + room) };
+      return { fd, path, source, size, done: slot.data.subarray(start, start + room) };
     } finally {
       if (!goesOn) closeSync(fd);
     }
   }
 
-  *#goOn({ fd, source, size, done }: LargeFile): Generator<boolean, void> {
+  *#goOn({ fd, path, source, size, done }: LargeFile): Generator<boolean, void> {
     try {
       const hash = blobHash(size).update(done);
       for (let from = done.length; from < size; from += this.#at) {
@@ -229,15 +246,17 @@ class Filling {
         hash.update(data.subarray(at, at + length));
         this.#at = length;
       }
-      this.#ended(size, hash.digest("hex"));
+      this.#ended({ path, size, id: hash.digest("hex") });
       this.#pad(size);
     } finally {
       closeSync(fd);
     }
   }
 
-  #ended(size: number, id: string): void {
-    this.#slot?.setResult(this.#files++, size, id);
+  #ended(entry: IndexEntry): void {
+    this.#files++;
+    this.#bytes += entry.size;
+    this.#lines += indexLine(entry);
   }
 
   #pad(size: number): undefined {

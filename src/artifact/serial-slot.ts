@@ -21,8 +21,7 @@ export interface SerialShape {
 export interface SerialSlotMemory {
   readonly data: SharedArrayBuffer;
   readonly text: SharedArrayBuffer;
-  readonly ids: SharedArrayBuffer;
-  readonly sizes: SharedArrayBuffer;
+  readonly lines: SharedArrayBuffer;
   readonly numbers: SharedArrayBuffer;
   readonly states: SharedArrayBuffer;
 }
@@ -31,8 +30,6 @@ export interface SerialSlotMemory {
 const MARGIN = BLOB_MARGIN;
 /** Bytes for why a slot failed; paths are at most 4,096 bytes for the system. */
 const TEXT_BYTES = 32 * 1024;
-/** Hex digits of a git blob id. */
-const ID_LENGTH = 40;
 
 /** Words of the states. */
 const FILL = 0;
@@ -54,9 +51,11 @@ const END = 1;
 const PART = 2;
 const LENGTH = 3;
 const FILES = 4;
-const OFFSET = 5;
-const TEXT = 6;
-const NUMBERS = 7;
+const BYTES = 5;
+const LINES = 6;
+const OFFSET = 7;
+const TEXT = 8;
+const NUMBERS = 9;
 
 /** What a slot holds: bytes of the files of a batch. */
 export interface Run {
@@ -70,14 +69,18 @@ export interface Run {
   readonly length: number;
   /** Files that end in this slot. */
   readonly files: number;
+  /** Bytes in those files. */
+  readonly bytes: number;
+  /** What the index says of them. */
+  readonly lines: string;
 }
 
-export function newSerialSlotMemory({ slotBytes, batchFiles }: SerialShape): SerialSlotMemory {
+/** `maxLine` is how many bytes a file's line in the index has at most. */
+export function newSerialSlotMemory({ slotBytes, batchFiles }: SerialShape, maxLine: number): SerialSlotMemory {
   return {
     data: new SharedArrayBuffer(MARGIN + slotBytes + MARGIN),
     text: new SharedArrayBuffer(TEXT_BYTES),
-    ids: new SharedArrayBuffer(batchFiles * ID_LENGTH),
-    sizes: new SharedArrayBuffer(batchFiles * Float64Array.BYTES_PER_ELEMENT),
+    lines: new SharedArrayBuffer(batchFiles * maxLine),
     numbers: new SharedArrayBuffer(NUMBERS * Float64Array.BYTES_PER_ELEMENT),
     states: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
   };
@@ -93,8 +96,7 @@ export class SerialSlot {
   /** The same as `data`, without what a Buffer does before it fills. */
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
-  readonly #ids: Buffer;
-  readonly #sizes: Float64Array;
+  readonly #lines: Buffer;
   readonly #numbers: Float64Array;
   readonly #states: Int32Array;
 
@@ -103,8 +105,7 @@ export class SerialSlot {
     this.#bytes = new Uint8Array(memory.data);
     this.capacity = slotBytes;
     this.#text = Buffer.from(memory.text);
-    this.#ids = Buffer.from(memory.ids);
-    this.#sizes = new Float64Array(memory.sizes);
+    this.#lines = Buffer.from(memory.lines);
     this.#numbers = new Float64Array(memory.numbers);
     this.#states = new Int32Array(memory.states);
   }
@@ -124,18 +125,14 @@ export class SerialSlot {
     this.#bytes.fill(0, at, at + length);
   }
 
-  /** Keeps what there is to know of the `i`th file that ends in the slot. */
-  setResult(i: number, size: number, id: string): void {
-    this.#sizes[i] = size;
-    this.#ids.write(id, i * ID_LENGTH, "latin1");
-  }
-
-  filled({ first, end, part, length, files }: Run): void {
+  filled({ first, end, part, length, files, bytes, lines }: Run): void {
     this.#numbers[FIRST] = first;
     this.#numbers[END] = end;
     this.#numbers[PART] = part;
     this.#numbers[LENGTH] = length;
     this.#numbers[FILES] = files;
+    this.#numbers[BYTES] = bytes;
+    this.#numbers[LINES] = this.#lines.write(lines);
     Atomics.store(this.#states, WRITE, UNPLACED);
     Atomics.store(this.#states, FILL, FILLED);
   }
@@ -172,8 +169,13 @@ export class SerialSlot {
     return this.#number(FILES);
   }
 
-  result(i: number): { readonly size: number; readonly id: string } {
-    return { size: this.#sizes[i] as number, id: this.#ids.toString("latin1", i * ID_LENGTH, (i + 1) * ID_LENGTH) };
+  get contentBytes(): number {
+    return this.#number(BYTES);
+  }
+
+  /** What the index says of the files that end here. */
+  get lines(): Buffer {
+    return this.#lines.subarray(0, this.#number(LINES));
   }
 
   /** Says where the bytes belong. From now on, and not before, the slot may be claimed to be written. */

@@ -29,6 +29,7 @@ export async function makeVolume(
     ...(spec.size === undefined ? {} : { layout: { size: spec.size } }),
     ...(onProgress ? { onProgress } : {}),
   });
-  const { name } = spec;
-  return { name, file, format, ...image, isExact: format.rebuilds };
+  const { size, sha256, emptyDirectories, index } = image;
+  const known = { index: index.entries, indexFile: index.bytes, emptyDirectories, isExact: format.rebuilds };
+  return { name: spec.name, file, format, size, sha256, ...known };
 }

@@ -17,7 +17,7 @@ import { ioError, readFully, tempDir } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
 import type { SiteFile } from "./read-tree.ts";
 import { siteBytes } from "./site-bytes.ts";
-import type { BuiltImage } from "./write-image.ts";
+import { type BuiltImage, contentOf } from "./write-image.ts";
 
 /** Bytes of a file in memory. */
 const WINDOW = 1024 * 1024;
@@ -51,7 +51,7 @@ export async function writeDocteur(
   for (const tree of trees) await packer.add("tree", tree);
   await packer.add("commit", commit);
   const image = assemble(scratch, commit.id, new ImageWriter(out, options.mode));
-  return { ...image, index };
+  return { ...image, ...contentOf(index) };
 }
 
 /** Objects as they come, small files through one buffer and everything through one compressor. */

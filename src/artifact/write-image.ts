@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { ImageLayout } from "../image/format.ts";
-import type { IndexEntry } from "../image/index-file.ts";
+import { type IndexEntry, type IndexFile, indexOf } from "../image/index-file.ts";
 import type { FileTree } from "../image/tree.ts";
 import type { WrittenImage } from "../util/image-writer.ts";
 import { ioError } from "../util/files.ts";
@@ -20,8 +20,11 @@ import { newRingMemory, Ring, RING_SHAPE, type RingShape } from "./ring.ts";
 import { Signals } from "./signals.ts";
 
 export interface BuiltImage extends WrittenImage {
+  /** How many files are in it, and how many bytes in those. */
+  readonly files: number;
+  readonly bytes: number;
   /** The files in image order with their git blob ids. */
-  readonly index: readonly IndexEntry[];
+  readonly index: IndexFile;
 }
 
 export interface WriteImageOptions {
@@ -75,8 +78,15 @@ async function writeWith(threads: number, { layout, files, out, ...options }: Jo
   // Empty files have no piece; whether they still are empty shows when they are read.
   const index = files.map((file, i) => ({ path: file.path, size: file.size, id: sequencer.ids[i] ?? emptyId(file) }));
   output.commit();
-  return { size: layout.size, sha256: sequencer.digest(), index };
+  return { size: layout.size, sha256: sequencer.digest(), ...contentOf(index) };
 }
+
+/** What is in an image, from all that is known of its files. */
+export const contentOf = (entries: readonly IndexEntry[]) => ({
+  files: entries.length,
+  bytes: entries.reduce((sum, { size }) => sum + size, 0),
+  index: indexOf(entries),
+});
 
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
 const TURN = 16 * 1024 * 1024;

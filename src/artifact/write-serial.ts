@@ -4,23 +4,22 @@
  */
 import { createHash } from "node:crypto";
 import { type FrameName, framesOf } from "../image/frames.ts";
-import type { IndexEntry } from "../image/index-file.ts";
+import { type IndexFile, IndexLines } from "../image/index-file.ts";
 import { OutputFile } from "../util/output-file.ts";
 import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
 import { writeRun } from "./hand.ts";
-import { MANY_FILES, type NamedFile } from "./read-tree.ts";
+import { MANY_FILES } from "./read-tree.ts";
 import { MOST_THREADS, newSerialMemory, SerialHand, type SerialTask } from "./serial-hand.ts";
 import type { SerialShape, SerialSlot } from "./serial-slot.ts";
 import { Signals } from "./signals.ts";
+import type { SiteNames } from "./site-names.ts";
 import type { BuiltImage } from "./write-image.ts";
 
 export interface SerialJob {
   readonly frames: FrameName;
-  /** Sorted; the format has nothing against their names. */
-  readonly files: readonly NamedFile[];
-  /** Where the files are that the site does not have by a link. */
-  readonly root: string;
+  /** Sorted; the format has nothing against them. */
+  readonly names: SiteNames;
   readonly out: string;
   readonly mode?: number;
   readonly onProgress?: (written: number) => void;
@@ -53,15 +52,15 @@ export async function writeSerial(job: SerialJob): Promise<BuiltImage> {
 }
 
 async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
-  const memory = newSerialMemory(job.files, job.shape ?? SHAPE);
+  const memory = newSerialMemory(job.names, job.frames, job.shape ?? SHAPE);
   using output = new OutputFile(job.out, job.mode);
   await using crew = new Crew(memory.signals, job.standBy);
-  const task: SerialTask = { kind: "serial", memory, frames: job.frames, root: job.root, output: output.fd };
+  const task: SerialTask = { kind: "serial", memory, frames: job.frames, root: job.names.root, output: output.fd };
   using sequencer = new SerialSequencer(job, task, output);
   const hire = () => {
     while (crew.size + 1 < threads) crew.hire(task);
   };
-  if (job.threads !== undefined || job.files.length >= MANY_FILES) hire();
+  if (job.threads !== undefined || job.names.count >= MANY_FILES) hire();
   let told = 0;
   while (sequencer.work(TURN, { leavesLarge: crew.size > 0 })) {
     crew.check();
@@ -72,7 +71,8 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
   }
   crew.check();
   output.commit();
-  return { size: sequencer.position, sha256: sequencer.digest(), index: sequencer.index };
+  const { position: size, files, bytes, index } = sequencer;
+  return { size, sha256: sequencer.digest(), files, bytes, index };
 }
 
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
@@ -94,8 +94,10 @@ interface PlacedSlot {
 
 /** Sees the image through in order, and lends a hand where a stage would have it wait. */
 class SerialSequencer implements Disposable {
-  readonly index: IndexEntry[] = [];
-  readonly #files: readonly NamedFile[];
+  /** Files that are placed, and bytes in them. */
+  files = 0;
+  bytes = 0;
+  readonly #lines: IndexLines;
   readonly #hand: SerialHand;
   readonly #signals: Signals;
   readonly #output: OutputFile;
@@ -108,8 +110,8 @@ class SerialSequencer implements Disposable {
   #end = 0;
   #position = 0;
 
-  constructor({ files, frames }: SerialJob, task: SerialTask, output: OutputFile) {
-    this.#files = files;
+  constructor({ names, frames }: SerialJob, task: SerialTask, output: OutputFile) {
+    this.#lines = new IndexLines(names.count, names.pages);
     this.#hand = new SerialHand(task);
     this.#signals = new Signals(task.memory.signals);
     this.#output = output;
@@ -141,6 +143,10 @@ class SerialSequencer implements Disposable {
     return true;
   }
 
+  get index(): IndexFile {
+    return this.#lines.index;
+  }
+
   digest(): string {
     return this.#hash.digest("hex");
   }
@@ -167,11 +173,9 @@ class SerialSequencer implements Disposable {
     // What fails in front of it comes first.
     if (slot.failure !== undefined && this.#placed.length > 0) return false;
     this.#look(slot);
-    for (let i = 0; i < slot.files; i++) {
-      const { path } = this.#files[this.index.length] as NamedFile;
-      const { size, id } = slot.result(i);
-      this.index.push({ path, size, id });
-    }
+    this.files += slot.files;
+    this.bytes += slot.contentBytes;
+    this.#lines.add(slot.lines);
     this.#part = slot.end > 0 ? 0 : this.#part + 1;
     if (slot.end > 0) batches.setTurn(slot.end);
     slot.place(this.#end);

@@ -55,16 +55,10 @@ ${FORMATS_HELP}`,
       ...(args.flag("secret") ? { mode: 0o600 } : {}),
       onProgress: (done, total) => io.log.progress(doneOf(done, total)),
     });
-    const document = {
-      format: format.name,
-      size: image.size,
-      sha256: image.sha256,
-      files: image.index.length,
-      bytes: image.index.reduce((sum, { size }) => sum + size, 0),
-    };
+    const { size, sha256, files, bytes } = image;
     io.answer(
-      document,
-      `${out}: ${format.name}, ${count(image.index.length, "file")}, ${formatSize(image.size)}\nsha256 ${image.sha256}`,
+      { format: format.name, size, sha256, files, bytes },
+      `${out}: ${format.name}, ${count(files, "file")}, ${formatSize(size)}\nsha256 ${sha256}`,
     );
     return 0;
   },

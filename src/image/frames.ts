@@ -5,8 +5,8 @@
 import { tarFrames } from "./tar-frames.ts";
 
 export interface Frames {
-  /** Whether the format has nothing against the path of a file, which is well-formed. */
-  takes(this: void, path: string): boolean;
+  /** Bytes of the longest path; the format has nothing else against a path that is well-formed. */
+  readonly maxPath: number;
   /** Bytes in front of the content of a file with this path, a multiple of 512 whatever its size. */
   headerLength(this: void, path: string): number;
   /** Those bytes; they last until the next call. Throws SITE_UNREPRESENTABLE for more than the format can carry. */

@@ -12,16 +12,66 @@ export interface IndexEntry extends FileEntry {
   readonly id: string;
 }
 
+/** The line of one file. */
+export const indexLine = ({ id, size, path }: IndexEntry) => `${id} ${size} ${path}\n`;
+
+/** Bytes that a line has at most beside those of its path. */
+export const MAX_LINE = "0123456789012345678901234567890123456789 9007199254740991 \n".length;
+
 export function encodeIndex(entries: readonly IndexEntry[]): string {
   let text = "";
-  for (const { id, size, path } of entries) text += `${id} ${size} ${path}\n`;
+  for (const entry of entries) text += indexLine(entry);
   return text;
 }
 
 /** An index as it is written, and what it says. */
 export interface IndexFile {
   readonly bytes: Buffer;
-  readonly index: readonly IndexEntry[];
+  readonly entries: readonly IndexEntry[];
+}
+
+/** An index that was made here, in one form or the other: the other one is made when somebody asks for it. */
+class MadeIndex implements IndexFile {
+  #bytes: Buffer | undefined;
+  #entries: readonly IndexEntry[] | undefined;
+
+  constructor({ bytes, entries }: Partial<IndexFile>) {
+    this.#bytes = bytes;
+    this.#entries = entries;
+  }
+
+  get bytes(): Buffer {
+    return (this.#bytes ??= Buffer.from(encodeIndex(this.entries)));
+  }
+
+  get entries(): readonly IndexEntry[] {
+    return (this.#entries ??= parseIndex(this.bytes.toString()));
+  }
+}
+
+/** An index of these entries. */
+export const indexOf = (entries: readonly IndexEntry[]): IndexFile => new MadeIndex({ entries });
+
+/** An index that becomes known a few lines at a time, as bytes: of a large site that is a fraction of what entries take. */
+export class IndexLines {
+  /** Room for all of it; what is not written to costs nothing. */
+  readonly #bytes: Buffer;
+  #length = 0;
+
+  /** For so many files, and all their paths in whatever pieces. */
+  constructor(files: number, paths: readonly string[]) {
+    const most = paths.reduce((sum, text) => sum + Buffer.byteLength(text), files * MAX_LINE);
+    this.#bytes = Buffer.allocUnsafeSlow(most);
+  }
+
+  add(lines: Uint8Array): void {
+    this.#bytes.set(lines, this.#length);
+    this.#length += lines.length;
+  }
+
+  get index(): IndexFile {
+    return new MadeIndex({ bytes: this.#bytes.subarray(0, this.#length) });
+  }
 }
 
 /**
@@ -46,9 +96,9 @@ export function parseIndexLike(bytes: Buffer, known: IndexFile): IndexEntry[] {
   const first = countLines(bytes.subarray(0, front));
   const last = countLines(bytes.subarray(bytes.length - back));
   return [
-    ...known.index.slice(0, first),
+    ...known.entries.slice(0, first),
     ...parseIndex(bytes.toString("utf8", front, bytes.length - back), first + 1),
-    ...known.index.slice(known.index.length - last),
+    ...known.entries.slice(known.entries.length - last),
   ];
 }
 

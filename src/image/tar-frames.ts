@@ -30,8 +30,7 @@ export const wholeSectors = (size: number) => roundUp(size, PADDING);
 export function tarFrames(): Frames {
   const block = newBlock();
   return {
-    // Three bytes are the most that one of a string's units becomes.
-    takes: (path) => 3 * path.length <= MAX_PATH || pathBytes(path) <= MAX_PATH,
+    maxPath: MAX_PATH,
     headerLength: (path) => headerLength(path),
     header(path, size) {
       if (size <= MAX_SIZE) return encodeHeader(path, size, block);

@@ -121,8 +121,8 @@ function replaceDirectory(from: string, to: string): void {
 /** Writes the manifest and the indexes of the volumes; kernels and images are there already. */
 export function writeRelease(directory: string, release: Release): void {
   writeFileSync(path.join(directory, MANIFEST_FILE), encodeManifest(release.manifest));
-  for (const { name, index } of release.volumes) {
-    writeFileSync(path.join(directory, "volumes", `${name}.index`), encodeIndex(index));
+  for (const { name, index, indexFile } of release.volumes) {
+    writeFileSync(path.join(directory, "volumes", `${name}.index`), indexFile ?? encodeIndex(index));
   }
 }
 
@@ -191,7 +191,7 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
   const indexFile = `volumes/${volume.name}.index`;
   const claimed = claimedIndex(requireFile(directory, indexFile), file);
   const scan: Promise<ScannedImage> = claimed
-    ? scanClaimed(file, format, claimed.index, KEY_MARK)
+    ? scanClaimed(file, format, claimed.entries, KEY_MARK)
     : scanImage(file, format);
   const { marks, ...image } = await scan.catch((error: unknown) => damaged(directory, volume, error, problems));
   compare(problems, name, volume, image);
@@ -201,7 +201,7 @@ async function readManifestVolume(directory: string, volume: DataVolume, problem
       `${name}: holds ${image.index.length} files of ${bytes} bytes, the manifest says ${volume.files} of ${volume.bytes}`,
     );
   }
-  const isAsClaimed = image.index === claimed?.index;
+  const isAsClaimed = image.index === claimed?.entries;
   if (!isAsClaimed && !holds(path.join(directory, indexFile), encodeIndex(image.index))) {
     problems.push(`${indexFile}: does not list the files in ${name}`);
   }
@@ -223,7 +223,7 @@ function claimedIndex(indexFile: string, image: string): IndexFile | undefined {
   const bytes = readFileSync(indexFile);
   if (!isUtf8(bytes)) return undefined;
   try {
-    return { index: parseIndex(bytes.toString("utf8")), bytes };
+    return { entries: parseIndex(bytes.toString("utf8")), bytes };
   } catch (error) {
     if (error instanceof DeployError && error.code === "MANIFEST_INVALID") return undefined;
     throw error;

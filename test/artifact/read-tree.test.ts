@@ -2,20 +2,19 @@ import assert from "node:assert/strict";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { MANY_FILES, readSite } from "../../src/artifact/read-tree.ts";
+import { MANY_FILES, readSite, type Site } from "../../src/artifact/read-tree.ts";
 import { tempDir, writeTree } from "../support/temp.ts";
 
 const bytewise = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+const pathsOf = ({ names }: Pick<Site, "names">) => [...names].map((file) => file.path);
 
 describe("readSite", () => {
   test("finds the files in the order of their paths' bytes, whatever is near a slash", async () => {
     await using directory = await tempDir("site");
     const paths = ["a", "a!/b", "a-b/c", "a.d/e", "a.d/e.f/g", "a.html", "a0", "b/c/d", "b/c.d", "b/c-d", "b/ü", "b/z"];
     await writeTree(directory.path, Object.fromEntries(paths.map((name) => [name, ""])));
-    assert.deepEqual(
-      readSite(directory.path).files.map((file) => file.path),
-      paths.toSorted(bytewise),
-    );
+    assert.deepEqual(pathsOf(readSite(directory.path)), paths.toSorted(bytewise));
   });
 
   test("does so with names that UTF-16 sorts otherwise, and with linked directories", async () => {
@@ -25,14 +24,15 @@ describe("readSite", () => {
     await symlink("../z", directory.join("m/linked"));
     await symlink("l", directory.join("l-linked"));
     await symlink("z", directory.join("l.linked"));
-    const found = readSite(directory.path).files;
+    const { names } = readSite(directory.path);
     const paths = ["l-", "l-linked/a", "l.linked/a", "l/a", "m/linked/a", "z/a", "\uffee/a", "\u{1f600}/a"];
-    assert.deepEqual(
-      found.map((file) => file.path),
-      paths,
-    );
-    const linked = found.filter((file) => !file.isInPlace).map((file) => path.relative(directory.path, file.source));
-    assert.deepEqual(linked, ["l/a", "z/a", "z/a"]);
+    assert.deepEqual(pathsOf({ names }), paths);
+    const linked = [...names.elsewhere].map(([file, source]) => [paths[file], path.relative(directory.path, source)]);
+    assert.deepEqual(linked, [
+      ["l-linked/a", "l/a"],
+      ["l.linked/a", "z/a"],
+      ["m/linked/a", "z/a"],
+    ]);
   });
 
   test("refuses a name that is not UTF-8 beside one that is spelt as it is read", async () => {

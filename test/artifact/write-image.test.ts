@@ -10,8 +10,9 @@ import { fc } from "../support/fuzz.ts";
 import { readSite, sizesOf } from "../../src/artifact/read-tree.ts";
 import { makeImage } from "../../src/artifact/make-image.ts";
 import type { RingShape } from "../../src/artifact/ring.ts";
-import { writeImage, type WriteImageOptions } from "../../src/artifact/write-image.ts";
+import { type BuiltImage, writeImage, type WriteImageOptions } from "../../src/artifact/write-image.ts";
 import type { SerialShape } from "../../src/artifact/serial-slot.ts";
+import { SiteNames } from "../../src/artifact/site-names.ts";
 import { writeSerial } from "../../src/artifact/write-serial.ts";
 import { DeployError } from "../../src/errors.ts";
 import { formatNamed } from "../../src/image/formats.ts";
@@ -41,9 +42,16 @@ async function mixedSite(directory: string): Promise<void> {
 }
 
 async function image(directory: string, out: string, options: WriteImageOptions = {}) {
-  const files = sizesOf(readSite(directory).files);
-  return writeImage(tar.layout(files), files, out, options);
+  const files = sizesOf(readSite(directory).names);
+  return plain(await writeImage(tar.layout(files), files, out, options));
 }
+
+/** An image that can be compared. */
+const plain = ({ index: { bytes, entries }, ...image }: BuiltImage) => ({
+  ...image,
+  index: entries,
+  indexFile: bytes.toString(),
+});
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -62,8 +70,8 @@ const blobId = (content: Uint8Array) =>
   createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
 
 describe("writeSerial", () => {
-  const write = (directory: string, out: string, threads: number, shape: SerialShape) =>
-    writeSerial({ ...readSite(directory), frames: "tar", out, threads, shape });
+  const write = async (directory: string, out: string, threads: number, shape: SerialShape) =>
+    plain(await writeSerial({ ...readSite(directory), frames: "tar", out, threads, shape }));
 
   test("gives the bytes and ids that are given where sizes are known ahead", async () => {
     await using directory = await tempDir("image");
@@ -144,10 +152,10 @@ describe("writeSerial", () => {
     if (!existsSync(source)) return t.skip(`there is no ${source} here`);
     await using directory = await tempDir("image");
     const out = directory.join("image");
-    const files = [{ path: "f", source, isInPlace: false }];
-    const { index } = await writeSerial({ frames: "tar", files, root: "/proc", out, threads: 1, shape: LARGE_SLOTS });
+    const names = new SiteNames("/proc", [{ path: "f", source }]);
+    const { index } = await writeSerial({ frames: "tar", names, out, threads: 1, shape: LARGE_SLOTS });
     const content = readFileSync(source);
-    assert.deepEqual(index, [{ path: "f", size: content.length, id: blobId(content) }]);
+    assert.deepEqual(index.entries, [{ path: "f", size: content.length, id: blobId(content) }]);
   });
 
   test("leaves it to whoever knows all sizes to name every file that is too large", async () => {
@@ -253,7 +261,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const files = sizesOf(readSite(site).files);
+    const files = sizesOf(readSite(site).names);
     const layout = tar.layout(files);
     await rm(path.join(site, "05/of-999.bin"));
     await rm(path.join(site, "again/3-ü.bin"));
@@ -279,7 +287,7 @@ describe("writeImage", () => {
         await using directory = await tempDir("image");
         const [site, out] = [directory.join("site"), directory.join("image")];
         await mixedSite(site);
-        const files = sizesOf(readSite(site).files);
+        const files = sizesOf(readSite(site).names);
         const file = path.join(site, `${String(SIZES.indexOf(size)).padStart(2, "0")}/of-${size}.bin`);
         await change(file);
         for (const threads of [1, 2]) {
@@ -298,7 +306,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const files = sizesOf(readSite(site).files);
+    const files = sizesOf(readSite(site).names);
     await writeFile(out, "the image before");
     await truncate(path.join(site, "10/of-4097.bin"), 1);
     await assert.rejects(writeImage(tar.layout(files), files, out), { code: "FILE_CHANGED" });
@@ -309,7 +317,7 @@ describe("writeImage", () => {
     await using directory = await tempDir("image");
     const [site, out] = [directory.join("site"), directory.join("image")];
     await mixedSite(site);
-    const files = sizesOf(readSite(site).files);
+    const files = sizesOf(readSite(site).names);
     const layout = tar.layout(files);
     await assert.rejects(writeImage({ ...layout, size: layout.size + 1 }, files, out), /add up to/);
     assert.deepEqual(await readdir(directory.path), ["site"]);

@@ -45,7 +45,7 @@ describe("the index", () => {
       fc.property(list, list, list, list, (front, back, ours, theirs) => {
         const index = [...front, ...ours, ...back];
         const other = Buffer.from(encodeIndex([...front, ...theirs, ...back]));
-        const known = { index, bytes: Buffer.from(encodeIndex(index)) };
+        const known = { entries: index, bytes: Buffer.from(encodeIndex(index)) };
         assert.deepEqual(parseIndexLike(other, known), parseIndex(other.toString("utf8")));
       }),
     );
@@ -53,7 +53,7 @@ describe("the index", () => {
 
   it("names the line that is wrong, wherever the reading began", () => {
     const lines = ["a", "b", "c", "d"].map((name) => `${ID} 0 ${name}\n`);
-    const known = { index: parseIndex(lines.join("")), bytes: Buffer.from(lines.join("")) };
+    const known = { entries: parseIndex(lines.join("")), bytes: Buffer.from(lines.join("")) };
     const damaged = Buffer.from(lines.with(2, "no line\n").join(""));
     assert.throws(() => parseIndexLike(damaged, known), /index line 3: /);
   });

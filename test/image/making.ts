@@ -19,7 +19,7 @@ export function lacks(program: string, debian: string): string | false {
 /** An image of a directory, as `image create` makes it. */
 export async function imageOf(directory: string, format: string, out: string, layout: LayoutOptions = {}) {
   const { size, sha256, index } = await makeImage({ format: formatNamed(format), from: directory, out, layout });
-  return { size, sha256, index };
+  return { size, sha256, index: index.entries };
 }
 
 /** An environment in which tools read names as UTF-8 and mtools asks nothing. */

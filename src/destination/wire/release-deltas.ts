@@ -29,7 +29,7 @@ export async function releaseDeltas(work: Workbench, inputs: DeltaInputs): Promi
     if (!next || !before || !volume.format.rebuilds || before.format !== next.format) continue;
     const index = news.get(prefix + (next.index?.path ?? ""));
     const bytes = index && "bytes" in index.content ? index.content.bytes : undefined;
-    const old = await describeDeployed(work, inputs, before, volume, bytes && { bytes, index: volume.index });
+    const old = await describeDeployed(work, inputs, before, volume, bytes && { bytes, entries: volume.index });
     if (!old) continue;
     const indexDelta = bytes && textDelta(old.text, bytes);
     if (index && indexDelta) deltas.set(index.id, indexDelta);

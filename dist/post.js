@@ -1,1 +1,1 @@
-import{c as e}from"./chunks/chunk-5ZK2IPKV.js";import"./chunks/chunk-PRGUHXG6.js";import"./chunks/chunk-Y5RQM6K7.js";import"./chunks/chunk-C32ALVN4.js";import"./chunks/chunk-LDXI2OCE.js";e();
+import{c as e}from"./chunks/chunk-7XJWETC4.js";import"./chunks/chunk-QGLLQ2SE.js";import"./chunks/chunk-OTMKSNN5.js";import"./chunks/chunk-ZGL6BNSK.js";import"./chunks/chunk-LDXI2OCE.js";e();

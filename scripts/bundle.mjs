@@ -40,16 +40,16 @@ const lazyCore = {
 };
 
 /**
- * As an ES module Node's HTTP client loads Node's `fetch` with it, which takes longer than all of our own modules and serves
- * nothing here. As a CommonJS one it does not; and most runs need neither.
+ * Parts of Node that most runs do not need are loaded when they are used. As an ES module its HTTP client would also load its
+ * `fetch`, which takes longer than all of our own modules and serves nothing here.
  */
-const lazyHttp = {
-  name: "lazy-http",
+const lazyNode = {
+  name: "lazy-node",
   setup(builder) {
-    builder.onResolve({ filter: /^node:https?$/ }, ({ path: name, kind }) =>
-      kind === "import-statement" ? { path: name, namespace: "lazy-http" } : undefined,
+    builder.onResolve({ filter: /^node:(?:https?|zlib)$/ }, ({ path: name, kind }) =>
+      kind === "import-statement" ? { path: name, namespace: "lazy-node" } : undefined,
     );
-    builder.onLoad({ filter: /.*/, namespace: "lazy-http" }, ({ path: name }) => ({
+    builder.onLoad({ filter: /.*/, namespace: "lazy-node" }, ({ path: name }) => ({
       contents: `let loaded;
         export default new Proxy({}, { get: (_, name) => (loaded ??= require(${JSON.stringify(name)}))[name] });`,
     }));
@@ -84,21 +84,11 @@ function requireNode(text, wanted) {
   return rest.replace(/^(?:#!.*\n)?/, (first) => first + head.join(""));
 }
 
-const { outputFiles, metafile } = await build({
+const OPTIONS = {
   write: false,
   metafile: true,
-  entryPoints: {
-    action: "src/action.ts",
-    cli: "src/cli.ts",
-    post: "src/post.ts",
-    netns: "src/tender/netns-main.ts",
-    // A worker thread is started from a file; it stands beside the chunk that starts it.
-    "chunks/image-worker": "src/artifact/image-worker.ts",
-    "chunks/digest-worker": "src/artifact/digest-worker.ts",
-  },
   outdir: "dist",
   bundle: true,
-  splitting: true,
   format: "esm",
   platform: "node",
   target: "node20",
@@ -107,14 +97,37 @@ const { outputFiles, metafile } = await build({
   define: { __VERSION__: JSON.stringify(version) },
   legalComments: "none",
   logLevel: "warning",
-  plugins: [lazyCore, lazyHttp],
-});
+  plugins: [lazyCore, lazyNode],
+};
+
+const built = await Promise.all([
+  build({
+    ...OPTIONS,
+    splitting: true,
+    entryPoints: {
+      action: "src/action.ts",
+      cli: "src/cli.ts",
+      post: "src/post.ts",
+      netns: "src/tender/netns-main.ts",
+    },
+  }),
+  // A worker thread is started from a file, which stands beside the chunk that starts it. It is there the sooner the fewer it loads.
+  build({
+    ...OPTIONS,
+    entryPoints: {
+      "chunks/image-worker": "src/artifact/image-worker.ts",
+      "chunks/digest-worker": "src/artifact/digest-worker.ts",
+    },
+  }),
+]);
 
 // New files first, stale ones last: a program that runs from here meanwhile finds its chunks.
 const current = new Set([path.resolve("dist/package.json")]);
 mkdirSync("dist/chunks", { recursive: true });
 writeFileSync("dist/package.json", '{ "type": "module" }\n');
-for (const file of outputFiles) {
+for (const { metafile, file } of built.flatMap(({ metafile, outputFiles }) =>
+  outputFiles.map((file) => ({ metafile, file })),
+)) {
   current.add(file.path);
   const { imports } = metafile.outputs[path.relative(".", file.path)];
   const ofNode = imports.filter(({ path: name, kind }) => kind === "import-statement" && name.startsWith("node:"));

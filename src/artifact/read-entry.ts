@@ -1,5 +1,5 @@
 /** The content of a file in an image, however the image stores it. */
-import { createInflate, inflateSync } from "node:zlib";
+import zlib from "node:zlib";
 import { Readable } from "node:stream";
 import { DeployError, messageOf } from "../errors.ts";
 import type { Extent, ImageEntry } from "../image/format.ts";
@@ -36,7 +36,7 @@ async function* inflated(source: ByteSource, stream: Extent, { path, size }: Ima
   let left = size;
   try {
     if (size <= AT_ONCE && stream.size <= 2 * AT_ONCE) {
-      const bytes = inflateSync(source.read(stream.offset, stream.size), { maxOutputLength: size + 1 });
+      const bytes = zlib.inflateSync(source.read(stream.offset, stream.size), { maxOutputLength: size + 1 });
       left -= bytes.length;
       yield bytes;
     } else {
@@ -44,7 +44,7 @@ async function* inflated(source: ByteSource, stream: Extent, { path, size }: Ima
       const copies = function* () {
         for (const chunk of chunksOf(source, stream)) yield Buffer.from(chunk);
       };
-      const inflate = createInflate({ chunkSize: CHUNK });
+      const inflate = zlib.createInflate({ chunkSize: CHUNK });
       const input = Readable.from(copies(), { objectMode: false });
       input.on("error", (error) => inflate.destroy(error));
       for await (const chunk of input.pipe(inflate) as AsyncIterable<Buffer>) {

@@ -221,7 +221,7 @@ class Filling {
       if (isLarge && size <= room) throw changed(source, `is longer than ${size} bytes`);
       if (!isLarge) this.#ended({ path, size, id: blobIdOver(slot.data, start, size) });
       // What git hashes in front of the content stood where this belongs.
-      slot.data.set(this.#frames.header(path, size), header);
+      this.#frames.putHeader(path, size, slot.data, header);
       this.#at = start + Math.min(size, room) - slot.margin;
       if (!isLarge) return this.#pad(size);
       goesOn = true;

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
-import { constants, createDeflate } from "node:zlib";
+import zlib from "node:zlib";
 import { crc32 } from "../image/crc32.ts";
 import { docteurHeader, nextBlock, PACK_OFFSET } from "../image/docteur.ts";
 import { gitCommit, gitId, type GitObject, gitTrees } from "../image/git-objects.ts";
@@ -104,7 +104,7 @@ class Packer {
 
 /** One zlib state for all streams: making one for each file would cost more memory than the files. */
 class Deflater {
-  readonly #deflate = createDeflate({ chunkSize: CHUNK });
+  readonly #deflate = zlib.createDeflate({ chunkSize: CHUNK });
   #take: (chunk: Buffer) => void = () => {};
 
   constructor() {
@@ -120,7 +120,7 @@ class Deflater {
       });
     }
     await new Promise<void>((resolve) => {
-      this.#deflate.flush(constants.Z_FINISH, resolve);
+      this.#deflate.flush(zlib.constants.Z_FINISH, resolve);
     });
     this.#deflate.reset();
   }

@@ -9,8 +9,8 @@ export interface Frames {
   readonly maxPath: number;
   /** Bytes in front of the content of a file with this path, a multiple of 512 whatever its size. */
   headerLength(this: void, path: string): number;
-  /** Those bytes; they last until the next call. Throws SITE_UNREPRESENTABLE for more than the format can carry. */
-  header(this: void, path: string, size: number): Uint8Array;
+  /** Puts those bytes into `data`, from `at` on. Throws SITE_UNREPRESENTABLE for more than the format can carry. */
+  putHeader(this: void, path: string, size: number, data: Uint8Array, at: number): void;
   /** Zeros behind `size` bytes of content, up to a multiple of 512. */
   padding(this: void, size: number): number;
   /** Zeros that end an image whose files end at `end`. */
@@ -24,4 +24,4 @@ export type FrameName = keyof typeof FRAMES;
 
 export const hasFrames = (format: string): format is FrameName => Object.hasOwn(FRAMES, format);
 
-export const framesOf = (name: FrameName): Frames => FRAMES[name]();
+export const framesOf = (name: FrameName): Frames => FRAMES[name];

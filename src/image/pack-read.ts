@@ -3,7 +3,7 @@
  * writer. Pure; the bytes are hostile.
  */
 import { createHash } from "node:crypto";
-import { inflateSync } from "node:zlib";
+import zlib from "node:zlib";
 import type { ByteSource } from "../util/bytes.ts";
 import type { Extent } from "./format.ts";
 
@@ -154,7 +154,7 @@ export class PackReader {
 
   #inflate({ offset, size }: Extent, length: number): Buffer {
     try {
-      return inflateSync(this.#source.read(offset, size), { maxOutputLength: length + 1 });
+      return zlib.inflateSync(this.#source.read(offset, size), { maxOutputLength: length + 1 });
     } catch (error) {
       throw this.#invalid(offset, `a damaged zlib stream (${error instanceof Error ? error.message : ""})`);
     }

@@ -26,22 +26,18 @@ export const volumeSize = (end: number) => roundUp(end + 2 * BLOCK, PADDING);
 /** The next multiple that a volume can be made larger to. */
 export const wholeSectors = (size: number) => roundUp(size, PADDING);
 
-/** One buffer for all headers: memory for each would be half of what is thrown away while an image is made. */
-export function tarFrames(): Frames {
-  const block = newBlock();
-  return {
-    maxPath: MAX_PATH,
-    headerLength: (path) => headerLength(path),
-    header(path, size) {
-      if (size <= MAX_SIZE) return encodeHeader(path, size, block);
-      throw new DeployError("SITE_UNREPRESENTABLE", overLimit(path, size));
-    },
-    padding,
-    trailer: (end) => volumeSize(end) - end,
-  };
-}
-
 export const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK;
+
+export const tarFrames: Frames = {
+  maxPath: MAX_PATH,
+  headerLength: (path) => headerLength(path),
+  putHeader(path, size, data, at) {
+    if (size > MAX_SIZE) throw new DeployError("SITE_UNREPRESENTABLE", overLimit(path, size));
+    if (!putPlainHeader(path, size, data, at)) data.set(encodeAnyHeader(path, size), at);
+  },
+  padding,
+  trailer: (end) => volumeSize(end) - end,
+};
 
 /** What is wrong with a file above MAX_SIZE. */
 export const overLimit = (path: string, size: number): string =>
@@ -57,38 +53,38 @@ export function headerLength(path: string, bytes = pathBytes(path)): number {
   return splitPath(Buffer.from(path)) ? BLOCK : 3 * BLOCK;
 }
 
-/** The header of one file: one block, or three where the path needs a GNU long-name record. */
-export function encodeHeader(path: string, size: number, block: Buffer): Uint8Array {
-  return encodePlainHeader(path, size, block) ? block : encodeAnyHeader(path, size);
+/** The header of one file: that block, or three where the path needs a GNU long-name record. */
+export function encodeHeader(path: string, size: number, block: Uint8Array): Uint8Array {
+  return putPlainHeader(path, size, block, 0) ? block : encodeAnyHeader(path, size);
 }
 
 /**
  * Puts down the header of a file with a short ASCII path, which nearly every path is; false for any other. Text is put down
  * and added up in one go: there is a header for every file, and this is half of what a small one costs here.
  */
-function encodePlainHeader(path: string, size: number, block: Buffer): boolean {
+function putPlainHeader(path: string, size: number, data: Uint8Array, at: number): boolean {
   if (path.length > NAME_LENGTH) return false;
-  block.set(TEMPLATE);
+  data.set(TEMPLATE, at);
   let sum = TEMPLATE_SUM + TYPE_FILE;
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
     if (code > 0x7f) return false;
-    block[i] = code;
+    data[at + i] = code;
     sum += code;
   }
-  block[TYPE_AT] = TYPE_FILE;
+  data[at + TYPE_AT] = TYPE_FILE;
   let left = size;
-  for (let at = SIZE_AT + SIZE_DIGITS - 1; at >= SIZE_AT; at--) {
+  for (let i = SIZE_AT + SIZE_DIGITS - 1; i >= SIZE_AT; i--) {
     const digit = left % 8;
-    block[at] = ZERO + digit;
+    data[at + i] = ZERO + digit;
     sum += digit;
     left = Math.floor(left / 8);
   }
-  for (let at = SUM_AT + SUM_DIGITS - 1; at >= SUM_AT; at--) {
-    block[at] = ZERO + (sum & 7);
+  for (let i = SUM_AT + SUM_DIGITS - 1; i >= SUM_AT; i--) {
+    data[at + i] = ZERO + (sum & 7);
     sum >>= 3;
   }
-  block[SUM_AT + SUM_DIGITS] = 0;
+  data[at + SUM_AT + SUM_DIGITS] = 0;
   return true;
 }
 

@@ -1,6 +1,6 @@
 /** The objects in a pack that a server sent (gitformat-pack, version 2), deltas resolved. Pure; the bytes are hostile. */
 import { createHash } from "node:crypto";
-import { inflateSync } from "node:zlib";
+import zlib from "node:zlib";
 import { applyDelta } from "./delta.ts";
 import { type GitObject, objectId, type ObjectType } from "./object.ts";
 import { WireRefusal } from "./transport.ts";
@@ -92,7 +92,7 @@ function inflate(stream: Buffer, size: number): { bytes: Buffer; used: number } 
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
     const options = { info: true, maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, 64) };
-    result = inflateSync(stream, options) as unknown as typeof result;
+    result = zlib.inflateSync(stream, options) as unknown as typeof result;
   } catch {
     throw damaged("a stream that is not zlib, or is too long");
   }

@@ -1,7 +1,7 @@
 /** A git pack, written as a stream (gitformat-pack, version 2). Objects may be deltas against what the server has. */
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { createDeflate, deflateSync } from "node:zlib";
+import zlib from "node:zlib";
 import type { ObjectType } from "./object.ts";
 
 /** An object whole, its bytes at hand or in chunks; or a delta against an object of that id. */
@@ -42,7 +42,7 @@ async function* packBody(objects: readonly PackObject[], onPacked: (bytes: numbe
       yield Buffer.concat([
         entryHeader(REF_DELTA, delta.length),
         Buffer.from(object.base, "hex"),
-        deflateSync(delta, BEST),
+        zlib.deflateSync(delta, BEST),
       ]);
       onPacked(delta.length);
     } else {
@@ -58,7 +58,7 @@ async function* deflated(
   onPacked: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   if (size <= SMALL) {
-    yield deflateSync(Buffer.concat([...chunks]), BEST);
+    yield zlib.deflateSync(Buffer.concat([...chunks]), BEST);
     onPacked(size);
     return;
   }
@@ -68,7 +68,7 @@ async function* deflated(
       onPacked(chunk.length);
     }
   })();
-  for await (const chunk of Readable.from(counted).compose(createDeflate())) yield chunk as Buffer;
+  for await (const chunk of Readable.from(counted).compose(zlib.createDeflate())) yield chunk as Buffer;
 }
 
 /** Type and size: four bits of the size beside the type, then seven a byte. */

@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-5ZK2IPKV.js";import"./chunk-PRGUHXG6.js";import"./chunk-Y5RQM6K7.js";import"./chunk-C32ALVN4.js";import"./chunk-LDXI2OCE.js";export{a as atEnd,b as endEverything,c as sweepTemporaries};

@@ -158,12 +158,12 @@ class Walk {
       return;
     }
     if (entries.length === 0 && prefix !== "") this.empty.push(prefix.slice(0, -1));
-    const { names, others } = sortEntries(entries);
+    const { names, all, others, areFiles } = sortEntries(entries);
     // Of paths in a directory that is as it should be, the names are all there is to look at; all at once that costs little.
-    const all = names.join("");
     const isClean = pathProblem(`${prefix}name`) === undefined && !SUSPECT.test(all);
     const misspelt = all.includes("\ufffd") ? misspeltIn(directory) : undefined;
     const folder = { directory, prefix, parents, misspelt, isInPlace: `${directory}/` === `${this.root}/${prefix}` };
+    if (isClean && areFiles) return this.#addFiles(names, folder);
     let first = 0;
     for (let i = 0; i < names.length; i++) {
       const name = names[i] as string;
@@ -235,19 +235,29 @@ class Walk {
   }
 }
 
-/** Names in the order of the image, those of directories with a "/", and by name what is neither a file nor a directory. */
+/**
+ * Names in the order of the image, those of directories with a "/", also joined, and by name what is neither a file nor a
+ * directory; whether all are files.
+ */
 function sortEntries(entries: readonly Dirent[]) {
   const names: string[] = [];
   const others = new Map<string, Dirent>();
+  let areFiles = true;
   for (const entry of entries) {
     const { name } = entry;
+    if (entry.isFile()) {
+      names.push(name);
+      continue;
+    }
+    areFiles = false;
     const isDirectory = entry.isDirectory();
     names.push(isDirectory ? `${name}/` : name);
-    if (!isDirectory && !entry.isFile()) others.set(name, entry);
+    if (!isDirectory) others.set(name, entry);
   }
+  const all = names.join("");
   // Within a directory that costs little, and of whole paths a lot.
-  sortBytewise(names);
-  return { names, others };
+  sortBytewise(names, all);
+  return { names, all, others, areFiles };
 }
 
 /** Why the system did not do it; anything else is a fault of ours. */

@@ -31,9 +31,12 @@ export function roundUp(n: number, unit: number): number {
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** Sorts in place by UTF-8 bytes. The engine's own order, which takes a fraction of the time, differs by surrogates only. */
-export function sortBytewise(texts: string[]): void {
-  if (SURROGATE.test(texts.join(""))) texts.sort(compareBytewise);
+/**
+ * Sorts in place by UTF-8 bytes. The engine's own order, which takes a fraction of the time, differs by surrogates only. `all`
+ * is the texts joined, where somebody has that already.
+ */
+export function sortBytewise(texts: string[], all = texts.join("")): void {
+  if (SURROGATE.test(all)) texts.sort(compareBytewise);
   else texts.sort();
 }
 

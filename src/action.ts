@@ -3,6 +3,7 @@ import * as core from "@actions/core";
 import { DeployError } from "./errors.ts";
 import type { ActionInputs } from "./github/inputs.ts";
 import type { Log } from "./util/log.ts";
+import { printable } from "./util/printable.ts";
 
 declare const __VERSION__: string;
 
@@ -10,11 +11,14 @@ declare const __VERSION__: string;
 const PROGRESS_EVERY = 15_000;
 
 /** What servers and sites say is no command to the runner, which obeys "::" at the start of a line and "##[" anywhere. */
-const tame = (text: string) => text.replaceAll(/^(\s*):(?=:)/gm, "$1: ").replaceAll("##[", "# #[");
+const tame = (text: string) =>
+  printable(text)
+    .replaceAll(/^(\s*):(?=:)/gm, "$1: ")
+    .replaceAll("##[", "# #[");
 
 const log: Log = {
   info: (message) => core.info(tame(message)),
-  warning: (message) => core.warning(message),
+  warning: (message) => core.warning(printable(message)),
   raw: (chunk) => void process.stdout.write(chunk),
   progress: seldom(core.info),
 };
@@ -47,15 +51,17 @@ async function main(): Promise<void> {
 }
 
 /** One annotation with the code, what happened, and what to do; a stack only for what is a fault of ours. */
-async function fail(error: unknown): Promise<void> {
-  if (error instanceof DeployError) {
+async function fail(thrown: unknown): Promise<void> {
+  const { systemRefusal } = await import("./util/files.ts");
+  const error = thrown instanceof DeployError ? thrown : systemRefusal(thrown);
+  if (error) {
     const { renderError } = await import("./report/error-text.ts");
     core.setFailed(renderError(error));
     process.exitCode = error.exitCode;
     return;
   }
   core.setFailed(
-    `${error instanceof Error ? error.stack : String(error)}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it.`,
+    `${thrown instanceof Error ? thrown.stack : String(thrown)}\nThis is a fault of unikernel-deploy ${__VERSION__}; please report it.`,
   );
 }
 

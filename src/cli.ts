@@ -16,9 +16,17 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(renderOverview(__VERSION__));
     return first === undefined ? 2 : 0;
   }
-  const { runVerb } = await import("./cli/run-verb.ts");
-  // dist/ stands beside examples/ wherever the program was put.
-  return runVerb(argv, { version: __VERSION__, root: new URL("..", import.meta.url) });
+  try {
+    const { runVerb } = await import("./cli/run-verb.ts");
+    // dist/ stands beside examples/ wherever the program was put.
+    return await runVerb(argv, { version: __VERSION__, root: new URL("..", import.meta.url) });
+  } catch (error) {
+    // What failed was to be told by what did not load: a part of dist/ is missing.
+    process.stderr.write(
+      `${error instanceof Error ? error.stack : String(error)}\nIs dist/ all there? Copy it again.\n`,
+    );
+    return 3;
+  }
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -38,7 +46,11 @@ async function end(signal: NodeJS.Signals): Promise<void> {
   process.kill(process.pid, signal);
 }
 
-// A reader that has seen enough (head, a pager) is no fault of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 3));
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // A reader that has seen enough (head, a pager) is no fault of ours.
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`error[IO_FAILED]: cannot write to standard output: ${error.message}\n`);
+  process.exit(3);
+});
 
 process.exitCode = await main(process.argv.slice(2));

@@ -32,7 +32,7 @@ export interface VolumeArtifact {
   readonly offsets?: Float64Array;
   /** The layout that its format makes of the index; there where `offsets` is. */
   readonly layout?: ImageLayout;
-  /** The index as it is written in a file; only there where it was read from one. */
+  /** The index as it is written in a file; absent where no file of it was read or made. */
   readonly indexFile?: Buffer;
   /** Whether the image is known to be what its format makes of the index: it was written here, or looked at. */
   readonly isExact?: boolean;

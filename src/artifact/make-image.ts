@@ -1,10 +1,12 @@
 /** An image from files on disk, in any format. */
+import { realpathSync } from "node:fs";
+import path from "node:path";
 import { DeployError } from "../errors.ts";
 import type { ImageFormat, LaidOutFormat, LayoutOptions } from "../image/format.ts";
 import { framesOf, hasFrames } from "../image/frames.ts";
 import { StandBy } from "./crew.ts";
 import { readSite, type Site, sizesOf } from "./read-tree.ts";
-import type { SiteNames } from "./site-names.ts";
+import { pathsOn, type SiteNames } from "./site-names.ts";
 import { writeDocteur } from "./write-docteur.ts";
 import { type BuiltImage, writeImage } from "./write-image.ts";
 import { writeSerial } from "./write-serial.ts";
@@ -36,8 +38,25 @@ export interface MadeImage extends BuiltImage {
  */
 export async function makeImage(spec: ImageSpec): Promise<MadeImage> {
   await using standBy = new StandBy();
+  refuseWithin(spec.from, spec.out);
   const site = readSite(spec.from, () => spec.format.kind === "packed" || standBy.call());
   return { ...(await imageOf({ ...spec, site, standBy })), emptyDirectories: site.emptyDirectories };
+}
+
+/** The next image would hold this one. */
+function refuseWithin(from: string, out: string): void {
+  let place: string;
+  let source: string;
+  try {
+    [place, source] = [realpathSync(path.dirname(path.resolve(out))), realpathSync(from)];
+  } catch {
+    // Whoever reads and writes there says what is wrong.
+    return;
+  }
+  if (place !== source && !place.startsWith(`${source}${path.sep}`)) return;
+  throw new DeployError("USAGE", `${out} would be written into ${from}, which it is made from`, {
+    hint: "choose a place outside of it; what is in it now would go into the image as well",
+  });
 }
 
 interface ImageJob extends ImageSpec {
@@ -80,7 +99,8 @@ async function withoutSizes(spec: ImageJob): Promise<BuiltImage | undefined> {
 
 /** Three bytes are the most that one of a string's units becomes: few sites have a path that has to be looked at. */
 const canCarry = (maxPath: number, names: SiteNames): boolean =>
-  3 * names.longest <= maxPath || [...names].every(({ path }) => Buffer.byteLength(path) <= maxPath);
+  3 * names.longest <= maxPath ||
+  names.pages.every((page) => pathsOn(page).every((path) => Buffer.byteLength(path) <= maxPath));
 
 async function withSizes(
   { site, standBy, layout: options, out, mode, onProgress }: ImageJob,

@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { framesOf, type FrameName, type Frames } from "../image/frames.ts";
-import { type IndexEntry, indexLine, MAX_LINE } from "../image/index-file.ts";
+import { type IndexEntry, indexLine, BESIDE_PATH } from "../image/index-file.ts";
 import { ioError } from "../util/files.ts";
 import { type Batch, Batches, type BatchMemory, newBatchMemory } from "./batches.ts";
 import { blobHash, blobIdOver } from "./blob-id.ts";
@@ -22,7 +22,7 @@ export interface SerialMemory {
 }
 
 export function newSerialMemory(names: SiteNames, frames: FrameName, shape: SerialShape): SerialMemory {
-  const maxLine = framesOf(frames).maxPath + MAX_LINE;
+  const maxLine = framesOf(frames).maxPath + BESIDE_PATH;
   return {
     shape,
     batches: newBatchMemory(names),

@@ -36,7 +36,7 @@ export class SiteNames implements Iterable<NamedFile> {
 
   /**
    * Adds files whose paths are `prefix` ("a/b/" or "") and each of these names; `sourceOf` tells where one of that name is,
-   * if that is not below the root.
+   * if that is not where its path says.
    */
   add(prefix: string, names: readonly string[], sourceOf?: (name: string) => string): void {
     for (let at = 0; at < names.length; ) {

@@ -16,21 +16,30 @@ export async function runBuild(
   const started = performance.now();
   const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
   log.info(`build: ${command.trim().split("\n").length > 1 ? `\n${command.trim()}` : command}`);
-  const code = await spawnShell("bash", command, cwd, env, log).catch((error: unknown) => {
+  const ended = await spawnShell("bash", command, cwd, env, log).catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") {
       return spawnShell("sh", command, cwd, env, log);
     }
     throw error;
   });
-  if (code !== 0) {
-    throw new DeployError("BUILD_FAILED", `the build ended with exit code ${code} after ${seconds()}`, {
-      hint: `its output is above; the command was: ${command}`,
+  if (ended !== 0) {
+    const how = typeof ended === "number" ? `ended with exit code ${ended}` : `was killed by ${ended}`;
+    const memory = ended === "SIGKILL" ? "too little memory is what mostly kills a build; " : "";
+    throw new DeployError("BUILD_FAILED", `the build ${how} after ${seconds()}`, {
+      hint: `${memory}its output is above; the command was: ${command}`,
     });
   }
   log.info(`build: done in ${seconds()}`);
 }
 
-function spawnShell(shell: string, command: string, cwd: string, env: NodeJS.ProcessEnv, log: Log): Promise<number> {
+/** The exit code, or the signal that ended it. */
+function spawnShell(
+  shell: string,
+  command: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  log: Log,
+): Promise<number | NodeJS.Signals> {
   const options = shell === "bash" ? ["--noprofile", "--norc", "-e", "-o", "pipefail"] : ["-e"];
   return new Promise((resolve, reject) => {
     const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
@@ -39,6 +48,6 @@ function spawnShell(shell: string, command: string, cwd: string, env: NodeJS.Pro
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => log.raw(chunk));
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => log.raw(chunk));
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
+    child.on("close", (code, signal) => resolve(code ?? signal ?? 1));
   });
 }

@@ -56,7 +56,7 @@ export const COMMON: Readonly<Record<string, Option>> = {
 /** Reads the arguments of a verb; throws USAGE with every mistake. */
 export function parseCommand(command: Command, argv: readonly string[]): Arguments {
   const options = { ...command.options, ...COMMON };
-  const problems: string[] = [];
+  const problems = argv.filter((word) => word.includes("\ufffd")).map(misspelt);
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
   let collecting: string | undefined;
@@ -91,6 +91,9 @@ export function parseCommand(command: Command, argv: readonly string[]): Argumen
     flag: (name) => values.has(name),
   };
 }
+
+/** Bytes that are no UTF-8 come here as U+FFFD: a file of that name would be another one. */
+const misspelt = (word: string) => `${JSON.stringify(word)}: not UTF-8; a name like that cannot be given`;
 
 type Token =
   | { kind: "option"; name: string; rawName: string; value?: string | undefined; inlineValue?: boolean | undefined }

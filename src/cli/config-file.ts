@@ -1,7 +1,7 @@
 /** Which configuration file a verb uses. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { DeployError } from "../errors.ts";
+import { DeployError, messageOf } from "../errors.ts";
 import type { ConfigText } from "../inputs/config.ts";
 import { isSystemError } from "../util/files.ts";
 
@@ -16,7 +16,7 @@ export function readConfigFile(named: string | undefined, directory: string): Co
       refuseMisnamed(directory);
       return undefined;
     }
-    throw fileError(named ?? DEFAULT, error);
+    throw fileError(named ?? DEFAULT, directory, error);
   }
 }
 
@@ -37,14 +37,21 @@ export function readNamedFile(named: string | undefined, directory: string): str
   try {
     return readFileSync(path.resolve(directory, named), "utf8");
   } catch (error) {
-    throw fileError(named, error);
+    throw fileError(named, directory, error);
   }
 }
 
-function fileError(file: string, error: unknown): DeployError {
-  const why = isSystemError(error, "ENOENT") ? "no such file" : error instanceof Error ? error.message : "";
-  return new DeployError("USAGE", `${file}: ${why}`, {
-    hint: "check the path; it is relative to the current directory",
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EISDIR: "EISDIR: a directory, where a file is needed",
+  ENOTDIR: "ENOTDIR: a part of that path is a file, not a directory",
+  EACCES: "EACCES: permission denied; whose is it, and what is its mode?",
+};
+
+function fileError(file: string, directory: string, error: unknown): DeployError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return new DeployError("USAGE", `${file}: ${REASONS[code] ?? messageOf(error)}`, {
+    hint: path.isAbsolute(file) ? undefined : `check the path; it is relative to ${directory}`,
     cause: error,
   });
 }

@@ -1,5 +1,5 @@
 /** The verbs `image create`, `ls`, `cat` and `extract`. */
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { makeImage } from "../artifact/make-image.ts";
 import { readEntry } from "../artifact/read-entry.ts";
@@ -7,6 +7,7 @@ import { DeployError } from "../errors.ts";
 import { DEFAULT_SYMBOL, OBJECT_ARCHES } from "../image/elf-object.ts";
 import type { LayoutOptions } from "../image/format.ts";
 import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
+import { makeDirectories } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
 import { count, doneOf, formatSize, parseSize } from "../util/size.ts";
 import type { Arguments, Command } from "./command.ts";
@@ -45,8 +46,7 @@ ${FORMATS_HELP}`,
     const format = formatNamed(args.text("format") ?? "tar");
     const options = layoutOptions(args);
     const out = path.resolve(io.directory, args.text("out") as string);
-    if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
-      throw new DeployError("USAGE", `--out: ${out} is a directory`, { hint: "name the image file" });
+    refuseOtherThanFile(out);
     const image = await makeImage({
       format,
       from: path.resolve(io.directory, args.text("from") as string),
@@ -114,7 +114,7 @@ export const imageExtract: Command = {
     const entries = [...image.format.list(image.file)];
     for (const entry of entries) {
       const to = path.join(directory, entry.path);
-      mkdirSync(path.dirname(to), { recursive: true });
+      makeDirectories(path.dirname(to));
       using writer = new ImageWriter(to);
       for await (const chunk of readEntry(image.file, entry)) writer.bytes(chunk);
       writer.finish();
@@ -146,6 +146,14 @@ function layoutOptions(args: Arguments): LayoutOptions {
     ...(arch === undefined ? {} : { arch }),
     ...(symbol === undefined ? {} : { symbol }),
   };
+}
+
+/** An image takes the place of what has its name: of a device or a directory it must not. */
+function refuseOtherThanFile(out: string): void {
+  const stat = statSync(out, { throwIfNoEntry: false });
+  if (!stat || stat.isFile()) return;
+  const what = stat.isDirectory() ? "a directory" : "not a regular file";
+  throw new DeployError("USAGE", `--out: ${out} is ${what}`, { hint: "name the image file" });
 }
 
 function requireEmpty(directory: string): void {

@@ -12,8 +12,11 @@ export interface OpenImage extends Disposable {
 
 /** Throws USAGE where there is no such file, IMAGE_INVALID where no format is recognised. */
 export function openImage(file: string): OpenImage {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile())
-    throw new DeployError("USAGE", `${file}: no such file`, { hint: "name an image file" });
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) {
+    const found = stat === undefined ? "no such file" : stat.isDirectory() ? "a directory" : "not a regular file";
+    throw new DeployError("USAGE", `${file}: ${found}`, { hint: "name an image file" });
+  }
   const open = openFile(file);
   try {
     const format = detectFormat(open);

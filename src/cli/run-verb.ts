@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { DeployError } from "../errors.ts";
 import { silentLog } from "../util/log.ts";
+import { printable } from "../util/printable.ts";
 import { type Command, type Io, parseCommand, renderHelp } from "./command.ts";
 import { terminalLog, writeAll } from "./terminal.ts";
 import { findVerb, renderGroup } from "./verbs.ts";
@@ -67,15 +68,17 @@ function openIo(argv: readonly string[], { version, root }: Program): Io {
     version,
     log: argv.includes("--quiet") ? silentLog : terminalLog(process.stderr),
     answer: (document, text) => {
-      process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${text}\n`);
+      process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${printable(text)}\n`);
     },
     bytes: (chunk) => writeAll(process.stdout, chunk),
   };
 }
 
-async function reportError(error: unknown, json: boolean, { version }: Program): Promise<number> {
-  if (!(error instanceof DeployError)) {
-    const stack = error instanceof Error ? error.stack : String(error);
+async function reportError(thrown: unknown, json: boolean, { version }: Program): Promise<number> {
+  const { systemRefusal } = await import("../util/files.ts");
+  const error = thrown instanceof DeployError ? thrown : systemRefusal(thrown);
+  if (!error) {
+    const stack = thrown instanceof Error ? thrown.stack : String(thrown);
     process.stderr.write(
       `${stack}\nThis is a fault of unikernel-deploy ${version}; please report it with the lines above.\n`,
     );

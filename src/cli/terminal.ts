@@ -1,6 +1,7 @@
 /** Standard output and standard error of the command line. */
 import { once } from "node:events";
 import type { Log } from "../util/log.ts";
+import { printable } from "../util/printable.ts";
 
 /** Logs to standard error; progress only on a terminal, where a line replaces the one before. */
 export function terminalLog(stderr: NodeJS.WriteStream): Log {
@@ -11,7 +12,7 @@ export function terminalLog(stderr: NodeJS.WriteStream): Log {
   };
   const line = (text: string) => {
     clear();
-    stderr.write(`${text}\n`);
+    stderr.write(`${printable(text)}\n`);
   };
   return {
     info: line,
@@ -23,7 +24,7 @@ export function terminalLog(stderr: NodeJS.WriteStream): Log {
     progress(message) {
       if (!stderr.isTTY || message === "") return;
       clear();
-      stderr.write(message.slice(0, (stderr.columns ?? 80) - 1));
+      stderr.write(printable(message).slice(0, (stderr.columns ?? 80) - 1));
       shown = true;
     },
   };

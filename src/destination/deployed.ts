@@ -110,14 +110,23 @@ export async function ownDeployed(
   manifest: ReleaseManifest,
   { place, sign, isOwnSignature }: Pick<PublishOptions, "sign" | "isOwnSignature"> & { readonly place: Place },
 ): Promise<Deployed | undefined> {
+  if (sign && (await signatureProblem(work, tip.commit, { place, isOwnSignature })) !== undefined) return undefined;
   const prefix = prefixOf(place);
-  if (sign) {
-    const text = await work.readFile(tip.commit, `${prefix}manifest.json`);
-    const signature = await work.readFile(tip.commit, `${prefix}manifest.json.sig`);
-    if (!text || !signature) return undefined;
-    if (!(await isOwnSignature?.(text.toString("utf8"), signature.toString("latin1")))) return undefined;
-  }
   return { manifest, blobId: (path) => tip.tree.get(prefix + path)?.id };
+}
+
+/** Why the release in a commit is not as our key would have it. */
+export async function signatureProblem(
+  work: Pick<Workbench, "readFile">,
+  commit: string,
+  { place, isOwnSignature }: Pick<PublishOptions, "isOwnSignature"> & { readonly place: Place },
+): Promise<"not signed" | "signed with another key" | undefined> {
+  const manifest = `${prefixOf(place)}manifest.json`;
+  const text = await work.readFile(commit, manifest);
+  const signature = await work.readFile(commit, `${manifest}.sig`);
+  if (!text || !signature) return "not signed";
+  const isOurs = await isOwnSignature?.(text.toString("utf8"), signature.toString("latin1"));
+  return isOurs ? undefined : "signed with another key";
 }
 
 export type Earlier = Pick<Published, "outcome" | "manifest" | "revision">;

@@ -20,6 +20,7 @@ import {
   refuseOtherBytes,
   refuseOtherSite,
   refuseSource,
+  signatureProblem,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
 import { type Loss, lossOf } from "./loss.ts";
@@ -272,7 +273,15 @@ async function earlierOutcome(
         `hosts get ${now}, and release ${tagged.manifest.sequence} was before it; force deploys it again`,
       );
     }
-    if (isHere) return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
+    if (isHere) {
+      const problem = publishing.sign && (await signatureProblem(work, tagged.commit, { ...publishing, place }));
+      if (problem) {
+        options.log.warning(
+          `release ${tagged.manifest.sequence} is ${problem}; force deploys it again, signed with this one`,
+        );
+      }
+      return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
+    }
   }
   if (!current || !(await isSuperseded(release.manifest, current, publishing))) return undefined;
   return { outcome: "superseded", manifest: current, revision: undefined };

@@ -3,7 +3,7 @@
  * there. Whatever it is put together from, the whole of it is hashed and compared with the manifest.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, constants, copyFileSync, existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, existsSync, linkSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { DeployError } from "../errors.ts";
 import { type ImageLayout, layoutOf } from "../image/format.ts";
 import { formatNamed } from "../image/formats.ts";
@@ -11,6 +11,7 @@ import { type FileEntry, pathProblem, sortTree } from "../image/tree.ts";
 import { type DataVolume, isDataVolume } from "../manifest/schema.ts";
 import { ioError, openFile } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
+import { formatSize } from "../util/size.ts";
 import { writeDelta } from "./delta.ts";
 import { blobList, type Donor, imageFile, openDonor, type OtherRelease, readBlobList } from "./donor.ts";
 import type { Tip, TipFile } from "./source.ts";
@@ -80,6 +81,7 @@ async function writeImage(
   donor: Donor | undefined,
 ): Promise<void> {
   const target = imageFile(directory, volume.name);
+  requireSpace(directory, volume);
   using writer = new ImageWriter(target);
   const rest = runs[Symbol.iterator]();
   const wanted: TipFile[] = [];
@@ -120,6 +122,14 @@ async function writeImage(
   if (image.sha256 !== volume.sha256) throw mismatch(name, `sha256 ${image.sha256}`, volume.sha256);
   chmodSync(target, 0o444);
   writeBlobList(directory, volume, runs);
+}
+
+/** A size is a number that anybody can write down. Throws IO_FAILED before the disk is full. */
+function requireSpace(directory: string, { name, size }: DataVolume): void {
+  const { bavail, bsize } = statfsSync(directory);
+  if (size <= bavail * bsize) return;
+  const found = new Error(`it takes ${formatSize(size)}, and ${formatSize(bavail * bsize)} are free`);
+  throw ioError(`cannot write the image of ${name}`, Object.assign(found, { code: "ENOSPC" }));
 }
 
 /** Layout image: the image's blob, or those of its parts. */

@@ -1,12 +1,11 @@
 /** The host's copy of the deployment repository: the newest commit with its files, and little that is older. */
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
-import { StringDecoder } from "node:string_decoder";
 import type { Access } from "../destination/access.ts";
 import { explainGitFailure } from "../destination/git-errors.ts";
 import { DeployError } from "../errors.ts";
 import { ioError, makeDirectories } from "../util/files.ts";
-import { type Git, gitIn } from "../util/git.ts";
+import { type Git, gitIn, listFiles } from "../util/git.ts";
 import { readBlobs } from "../util/git-blobs.ts";
 import { endAll, findMarked } from "./processes.ts";
 import type { Tip, TipFile } from "./source.ts";
@@ -106,35 +105,20 @@ function fetchFailure(url: string, branch: string, stderr: string): DeployError 
   return explainGitFailure("cannot fetch from", url, stderr);
 }
 
-/** A tree of a few objects can name files without end; no site has so many (files; bytes of their names). */
-const MAX_FILES = 1_000_000;
-const MAX_NAMES = 128 * 1024 * 1024;
-
 async function tipFiles(git: Git, commit: string, directory: string): Promise<ReadonlyMap<string, TipFile>> {
   const prefix = directory === "" ? "" : `${directory.replace(/\/+$/, "")}/`;
   const files = new Map<string, TipFile>();
-  let names = 0;
-  let rest = "";
-  const decoder = new StringDecoder("utf8");
-  const argv = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit, ...(prefix ? ["--", prefix] : [])];
-  const result = await git.try(argv, {
-    // What is thrown here ends git.
-    onStdout(chunk) {
-      const lines = (rest + decoder.write(chunk)).split("\0");
-      rest = lines.pop() as string;
-      names += chunk.length;
-      for (const line of lines) addFile(files, line, prefix);
-      if (files.size <= MAX_FILES && names <= MAX_NAMES) return;
-      throw new DeployError(
-        "RELEASE_UNTRUSTED",
-        `the repository lists more files than any site has, ${files.size} so far`,
-        {
-          hint: "the running release is untouched; find out who changed the repository, then deploy again",
-        },
-      );
-    },
-  });
-  if (result.code !== 0) throw new MirrorDamaged("PROGRAM_FAILED", `git ls-tree: ${result.stderr.trim()}`);
+  const tooMany = (count: number) =>
+    new DeployError("RELEASE_UNTRUSTED", `the repository lists more files than any site has, ${count} so far`, {
+      hint: "the running release is untouched; find out who changed the repository, then deploy again",
+    });
+  try {
+    await listFiles(git, commit, { prefix, sizes: true, tooMany }, (line) => addFile(files, line, prefix));
+  } catch (error) {
+    if (error instanceof DeployError && error.code === "PROGRAM_FAILED")
+      throw new MirrorDamaged("PROGRAM_FAILED", error.message);
+    throw error;
+  }
   return files;
 }
 

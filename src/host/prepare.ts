@@ -8,7 +8,7 @@ import { type Block, type Forward, type GuestSpec, type Network, refuse } from "
 import { makeDirectories } from "../util/files.ts";
 import type { HostContext } from "./context.ts";
 import { makePlace, plannedPlace } from "./place.ts";
-import { makeSecrets, type SecretImage, secretFiles, secretsPrint } from "./secrets.ts";
+import { makeSecrets, requireSecrets, type SecretImage, secretFiles, secretsPrint } from "./secrets.ts";
 import { equip, type Equipped, type HostTender, tenderOf } from "./tenders.ts";
 
 export interface Prepared extends Equipped {
@@ -62,6 +62,7 @@ export async function planGuest(
   release: string,
   runtime: string,
 ): Promise<readonly string[]> {
+  requireSecrets(context, manifest);
   const spec = specOf(context, manifest, release, secretFiles(context, manifest, runtime));
   const place = plannedPlace(path.join(context.store.guests, release), release);
   return (await equip(context, tenderOf(context), spec, place)).argv;

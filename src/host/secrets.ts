@@ -7,7 +7,7 @@ import { chmodSync, existsSync, readdirSync, renameSync, rmSync, statSync } from
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { layoutOf } from "../image/format.ts";
-import { formatNamed } from "../image/formats.ts";
+import { formatNamed, isFormat } from "../image/formats.ts";
 import { type FileEntry, sortTree, treeProblems } from "../image/tree.ts";
 import type { ReleaseManifest, SecretVolume } from "../manifest/schema.ts";
 import { ioError, makeDirectories, openFile } from "../util/files.ts";
@@ -37,6 +37,11 @@ export function makeSecrets(context: HostContext, manifest: ReleaseManifest, run
   return declaredSecrets(context, manifest).map((volume) => makeSecret(context, volume, runtime));
 }
 
+/** Throws USAGE for a secret volume of the release whose content is not where host.yml says, or of which it says nothing. */
+export function requireSecrets(context: HostContext, manifest: ReleaseManifest): void {
+  for (const volume of declaredSecrets(context, manifest)) sourceOf(context, volume);
+}
+
 /** Where the secret volumes of a release are, or would be, made. Throws USAGE for one that host.yml says nothing of. */
 export function secretFiles(
   context: HostContext,
@@ -49,13 +54,19 @@ export function secretFiles(
   }));
 }
 
+type SecretContent = HostContext["config"]["secrets"][string];
+
+/** Names come from a manifest: "constructor" is one, and no entry of host.yml. */
+const contentOf = ({ secrets }: HostContext["config"], name: string): SecretContent | undefined =>
+  Object.hasOwn(secrets, name) ? secrets[name] : undefined;
+
 // Two releases may want it in two formats, and one of them runs while the other is made ready.
 const fileOf = ({ config }: HostContext, { name, format }: SecretVolume, runtime: string): string =>
-  path.join(runtime, "secrets", `${name}.${config.secrets[name]?.format ?? format}.img`);
+  path.join(runtime, "secrets", `${name}.${contentOf(config, name)?.format ?? format}.img`);
 
 function declaredSecrets(context: HostContext, manifest: ReleaseManifest): SecretVolume[] {
   const declared = manifest.volumes.filter((volume): volume is SecretVolume => volume.secret === true);
-  const missing = declared.filter(({ name }) => context.config.secrets[name] === undefined);
+  const missing = declared.filter(({ name }) => contentOf(context.config, name) === undefined);
   if (missing.length > 0) {
     throw new DeployError(
       "USAGE",
@@ -85,18 +96,23 @@ export function secretsPrint(images: readonly SecretImage[]): string {
   return hash.digest("hex");
 }
 
+/** Where its content is; throws USAGE where nothing is there. */
+function sourceOf({ config, directory }: HostContext, volume: SecretVolume): string {
+  const source = path.resolve(directory, (contentOf(config, volume.name) as SecretContent).from);
+  if (!existsSync(source)) throw unreadable(volume, `${source}: no such file or directory`);
+  return source;
+}
+
 function makeSecret(context: HostContext, volume: SecretVolume, runtime: string): SecretImage {
-  const { config, directory: base } = context;
-  const { from, format } = config.secrets[volume.name] as { from: string; format?: string };
-  const source = path.resolve(base, from);
+  const { format } = contentOf(context.config, volume.name) as SecretContent;
+  const source = sourceOf(context, volume);
   const formatName = format ?? volume.format;
   const target = fileOf(context, volume, runtime);
-  if (!existsSync(source)) throw unreadable(volume, `${source}: no such file or directory`);
   // The next one beside it: the guest may have the old one open.
   const fresh = `${target}.next`;
   const sha256 = statSync(source).isDirectory()
     ? buildImage(volume, source, formatName, fresh)
-    : copyImage(source, fresh);
+    : copyImage(volume, source, formatName, fresh);
   return { volume: volume.name, device: volume.device, file: settle(fresh, target, sha256), sha256 };
 }
 
@@ -135,9 +151,12 @@ function buildImage(volume: SecretVolume, source: string, formatName: string, ta
   return writer.finish().sha256;
 }
 
-function copyImage(source: string, target: string): string {
-  using writer = new ImageWriter(target, 0o600);
+/** An image in a format that the guest does not expect would end it, and be held against the release. */
+function copyImage(volume: SecretVolume, source: string, formatName: string, target: string): string {
   using file = openFile(source);
+  if (isFormat(formatName) && !formatNamed(formatName).detect(file))
+    throw unreadable(volume, `${source} is no ${formatName} image`);
+  using writer = new ImageWriter(target, 0o600);
   pour(file, writer);
   return writer.finish().sha256;
 }

@@ -7,6 +7,8 @@ import { pathProblem } from "./tree.ts";
 
 const HEADER = 28;
 const MAX_FILES = 1_000_000;
+/** Characters of all paths: directories within each other make them long. */
+const MAX_PATHS = 64 * 1024 * 1024;
 /** Directories may share a tree object, so a small image can name very many. */
 const MAX_DIRECTORIES = 1_000_000;
 
@@ -36,6 +38,7 @@ function walk(pack: PackReader, root: Uint8Array): ImageEntry[] {
   const files: ImageEntry[] = [];
   const pending: { path: string; id: Uint8Array }[] = [{ path: "", id: root }];
   let directories = 0;
+  let characters = 0;
   for (let next = pending.pop(); next; next = pending.pop()) {
     if (++directories > MAX_DIRECTORIES) throw invalid(0, `more than ${MAX_DIRECTORIES} directories`);
     const seen = new Set<string>();
@@ -45,6 +48,7 @@ function walk(pack: PackReader, root: Uint8Array): ImageEntry[] {
       if (problem) throw invalid(0, problem);
       if (seen.has(name)) throw invalid(0, `${path}: listed twice`);
       seen.add(name);
+      if ((characters += path.length) > MAX_PATHS) throw invalid(0, `more than ${MAX_PATHS} characters of paths`);
       if (mode === "40000") pending.push({ path, id });
       else if (mode !== "100644" && mode !== "100664")
         throw invalid(0, `${path}: mode ${mode}, which docteur does not show`);

@@ -13,6 +13,8 @@ const ENTRY = 32;
 /** Of a directory: 65,536 entries. */
 const MAX_DIRECTORY = 65_536 * ENTRY;
 const MAX_FILES = 1_000_000;
+/** Characters of all paths: directories within each other make them long. */
+const MAX_PATHS = 64 * 1024 * 1024;
 const READ_ONLY_HIDDEN_SYSTEM_VOLUME = 0x0f;
 
 /** The files sorted by path; throws IMAGE_INVALID where the volume is damaged. */
@@ -21,6 +23,7 @@ export function listFat(source: ByteSource): readonly ImageEntry[] {
   const chains = new FatChains(source, volume);
   const files: ImageEntry[] = [];
   const pending = [{ path: "", extents: rootOf(volume, chains) }];
+  let characters = 0;
   for (let directory = pending.pop(); directory; directory = pending.pop()) {
     const seen = new Set<string>();
     for (const entry of readDirectory(source, directory.extents, directory.path)) {
@@ -29,6 +32,8 @@ export function listFat(source: ByteSource): readonly ImageEntry[] {
       if (problem) throw invalid(entry.at, problem);
       if (seen.has(entry.name)) throw invalid(entry.at, `${path}: listed twice`);
       seen.add(entry.name);
+      if ((characters += path.length) > MAX_PATHS)
+        throw invalid(entry.at, `more than ${MAX_PATHS} characters of paths`);
       if (entry.directory) {
         pending.push({ path, extents: chains.follow(entry.cluster, MAX_DIRECTORY, path) });
       } else if (files.push(fileOf(volume, chains, entry, path)) > MAX_FILES) {

@@ -17,9 +17,11 @@ export type FormatName = keyof typeof FORMATS;
 
 export const FORMAT_NAMES = Object.keys(FORMATS) as [FormatName, ...FormatName[]];
 
+export const isFormat = (name: string): name is FormatName => Object.hasOwn(FORMATS, name);
+
 /** The format called `name`; throws USAGE naming those there are. */
 export function formatNamed(name: string): ImageFormat {
-  if (Object.hasOwn(FORMATS, name)) return FORMATS[name as FormatName];
+  if (isFormat(name)) return FORMATS[name];
   throw new DeployError("USAGE", `there is no image format called ${JSON.stringify(name)}`, {
     hint: `one of: ${FORMAT_NAMES.join(", ")}`,
   });

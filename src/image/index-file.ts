@@ -16,7 +16,7 @@ export interface IndexEntry extends FileEntry {
 export const indexLine = ({ id, size, path }: IndexEntry) => `${id} ${size} ${path}\n`;
 
 /** Bytes that a line has at most beside those of its path. */
-export const MAX_LINE = "0123456789012345678901234567890123456789 9007199254740991 \n".length;
+export const BESIDE_PATH = "0123456789012345678901234567890123456789 9007199254740991 \n".length;
 
 export function encodeIndex(entries: readonly IndexEntry[]): string {
   let text = "";
@@ -60,7 +60,7 @@ export class IndexLines {
 
   /** For so many files, and all their paths in whatever pieces. */
   constructor(files: number, paths: readonly string[]) {
-    const most = paths.reduce((sum, text) => sum + Buffer.byteLength(text), files * MAX_LINE);
+    const most = paths.reduce((sum, text) => sum + Buffer.byteLength(text), files * BESIDE_PATH);
     this.#bytes = Buffer.allocUnsafeSlow(most);
   }
 

@@ -53,7 +53,7 @@ export function headerLength(path: string, bytes = pathBytes(path)): number {
   return splitPath(Buffer.from(path)) ? BLOCK : 3 * BLOCK;
 }
 
-/** The header of one file: that block, or three where the path needs a GNU long-name record. */
+/** The header of one file: in `block`, or three others where the path needs a GNU long-name record. */
 export function encodeHeader(path: string, size: number, block: Uint8Array): Uint8Array {
   return putPlainHeader(path, size, block, 0) ? block : encodeAnyHeader(path, size);
 }

@@ -46,11 +46,13 @@ function layoutTar(tree: FileTree, options: LayoutOptions = {}): ImageLayout {
   }
   const needed = volumeSize(end);
   const size = options.size === undefined ? needed : wholeSectors(options.size);
+  const rename = problems.length > 0 ? ["rename, shorten or leave out what is listed"] : [];
+  const enlarge = size < needed ? [`give it a size of ${needed} or more, or none`] : [];
   if (size < needed) problems.push(`the files need ${needed} bytes, the volume is given ${options.size}`);
   if (problems.length > 0) {
     throw new DeployError("SITE_UNREPRESENTABLE", `a tar volume cannot carry ${count(problems.length, "thing")}`, {
       problems,
-      hint: "rename, shorten or leave out what is listed; nothing was written",
+      hint: `${[...rename, ...enlarge].join("; ")}; nothing was written`,
     });
   }
   return { size, starts, pieces: () => tarPieces(tree, size - end) };

@@ -8,12 +8,18 @@ import { type DataVolume, isDataVolume, manifestSchema, type ReleaseManifest } f
 /** A manifest is small; more than this is not one (bytes). */
 export const MAX_MANIFEST = 8 * 1024 * 1024;
 
+/**
+ * Characters of a manifest up to which every mistake is listed, and of a longer one the first: each costs a kilobyte or two, and
+ * two characters are enough for one.
+ */
+const MAX_LISTED = 64 * 1024;
+
 /** Two-space JSON with a line end, keys in the order given: the bytes that get signed. */
 export function encodeManifest(manifest: ReleaseManifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
-/** Reads a manifest; throws MANIFEST_INVALID naming `where` and listing every mistake. */
+/** Reads a manifest; throws MANIFEST_INVALID naming `where` and listing every mistake, of a long one the first. */
 export function parseManifest(bytes: Uint8Array | string, where: string): ReleaseManifest {
   const text = typeof bytes === "string" ? bytes : Buffer.from(bytes).toString("utf8");
   if (text.length > MAX_MANIFEST)
@@ -27,7 +33,7 @@ export function parseManifest(bytes: Uint8Array | string, where: string): Releas
   if (isDeep(json, MAX_DEPTH)) throw invalid(where, [`values are nested more than ${MAX_DEPTH} deep`]);
   const foreign = foreignness(json);
   if (foreign) throw invalid(where, [foreign]);
-  const result = v.safeParse(manifestSchema, json);
+  const result = v.safeParse(manifestSchema, json, { abortEarly: text.length > MAX_LISTED });
   if (!result.success) {
     throw invalid(
       where,

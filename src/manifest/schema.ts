@@ -8,6 +8,7 @@ import * as v from "valibot";
 const MAX_DEVICES = 63;
 const MAX_KERNELS = 64;
 const MAX_FILES = 1024;
+const MAX_ARGS = 1024;
 /** 32 MiB parts: 16,384 of them are 512 GiB. */
 const MAX_PARTS = 16_384;
 
@@ -101,6 +102,13 @@ const dataVolume = v.looseObject({
   tree: v.optional(objectId),
 });
 
+/** Linux passes a program arguments of up to 128 KiB each. */
+const argument = v.pipe(
+  v.string(),
+  v.maxLength(65_536, "expected at most 65536 characters"),
+  v.regex(/^[^\0]*$/, "expected text without a NUL"),
+);
+
 const source = v.looseObject({
   repository: v.optional(v.pipe(v.string(), v.maxLength(2048, "expected at most 2048 characters"))),
   commit: objectId,
@@ -136,7 +144,7 @@ export const manifestSchema = v.looseObject({
   ),
   launch: v.looseObject({
     memory: v.pipe(v.number(), v.safeInteger("expected whole MiB"), v.minValue(1, "expected 1 MiB or more")),
-    args: v.array(v.string()),
+    args: v.pipe(v.array(argument), v.maxLength(MAX_ARGS, `expected at most ${MAX_ARGS} arguments`)),
   }),
   tools: v.optional(v.record(v.string(), v.string())),
   health: v.optional(v.array(v.looseObject({ path: v.string(), sha256 }))),

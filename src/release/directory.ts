@@ -24,7 +24,7 @@ import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
 import { encodeIndex, type IndexFile, parseIndex } from "../image/index-file.ts";
 import { encodeManifest, MAX_MANIFEST, parseManifest } from "../manifest/manifest.ts";
 import { type DataVolume, isDataVolume, type ManifestKernel, type ReleaseManifest } from "../manifest/schema.ts";
-import { ioError } from "../util/files.ts";
+import { ioError, makeDirectories } from "../util/files.ts";
 import { KEY_MARK } from "../util/pem.ts";
 import type { Release } from "./release.ts";
 
@@ -49,7 +49,7 @@ export function stageRelease(out: string): Staging {
   const directory = path.join(path.dirname(target), `.${path.basename(target)}.${process.pid}.tmp`);
   try {
     rmSync(directory, { recursive: true, force: true });
-    mkdirSync(path.join(directory, "kernels"), { recursive: true });
+    makeDirectories(path.join(directory, "kernels"));
     mkdirSync(path.join(directory, "volumes"));
   } catch (error) {
     throw ioError(`cannot write beside ${out}`, error);

@@ -2,7 +2,7 @@
  * The albatross tender: unikernels run by its daemon, asked for with albatross-client. Its block devices are objects of its
  * own, which cannot be changed while they are attached, so each release brings blocks of new names. albatross 2.7. Pure.
  */
-import { type Block, type GuestSpec, matchBlocks, refuse } from "./tender.ts";
+import { type Block, type GuestSpec, interfaceFor, matchBlocks, refuse } from "./tender.ts";
 
 /** Unikernels and blocks share a name space of labels; dots separate levels (bytes). */
 const MAX_LABEL = 63;
@@ -39,7 +39,7 @@ export function albatrossCreate(spec: GuestSpec, name: string, blocks: readonly 
   const nets = spec.devices
     .filter(({ type }) => type === "net")
     .map(({ name: device }) => {
-      const bridge = network.kind === "tap" ? network.interfaces[device] : undefined;
+      const bridge = network.kind === "tap" ? interfaceFor(network.interfaces, device) : undefined;
       if (bridge === undefined) throw refuse(`no bridge is given for device "${device}"`);
       return `--net=${device}:${label(bridge)}`;
     });

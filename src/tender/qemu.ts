@@ -4,7 +4,16 @@
  * Pure.
  */
 import type { Device } from "../kernel/target.ts";
-import { type Accel, type Block, GUEST_NET, type GuestSpec, type LaunchPlan, matchBlocks, refuse } from "./tender.ts";
+import {
+  type Accel,
+  type Block,
+  GUEST_NET,
+  type GuestSpec,
+  interfaceFor,
+  type LaunchPlan,
+  matchBlocks,
+  refuse,
+} from "./tender.ts";
 
 export const QEMU = "qemu-system-x86_64";
 
@@ -105,7 +114,7 @@ function mmioDevices(spec: GuestSpec): string[] {
 
 function netdev({ network, port }: GuestSpec, id: string, device: string, forwarded: boolean): string[] {
   if (network.kind === "tap") {
-    const name = network.interfaces[device];
+    const name = interfaceFor(network.interfaces, device);
     if (name === undefined) throw refuse(`no network interface is given for device "${device}"`);
     if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name))
       throw refuse(`${JSON.stringify(name)} is not the name of a network interface`);

@@ -1,5 +1,5 @@
 /** The tenders of Solo5 itself: solo5-hvt (KVM) and solo5-spt (seccomp). Command line of Solo5 0.12. Pure. */
-import { type GuestSpec, type LaunchPlan, matchBlocks, refuse } from "./tender.ts";
+import { type GuestSpec, interfaceFor, type LaunchPlan, matchBlocks, refuse } from "./tender.ts";
 
 export type Solo5Kind = "hvt" | "spt";
 
@@ -42,7 +42,7 @@ function blockPath(file: string): string {
 }
 
 function interfaceOf(network: GuestSpec["network"], device: string): string {
-  const name = network.kind === "tap" ? network.interfaces[device] : undefined;
+  const name = network.kind === "tap" ? interfaceFor(network.interfaces, device) : undefined;
   if (name === undefined) throw refuse(`no network interface is given for device "${device}"`);
   if (name.length > MAX_INTERFACE || /\s/.test(name))
     throw refuse(`${JSON.stringify(name)} is not a name of an interface that Solo5 takes`);

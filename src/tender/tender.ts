@@ -25,6 +25,10 @@ export type Network =
   | { readonly kind: "tap"; readonly interfaces: Readonly<Record<string, string>> }
   | { readonly kind: "host" };
 
+/** What the guest's device is led to; devices have names of a kernel's choosing, such as "constructor". */
+export const interfaceFor = (interfaces: Readonly<Record<string, string>>, device: string): string | undefined =>
+  Object.hasOwn(interfaces, device) ? interfaces[device] : undefined;
+
 /** A port of this host that leads to one of the guest. */
 export interface Forward {
   readonly address: string;

@@ -179,10 +179,23 @@ export function isSystemError(error: unknown, ...codes: readonly string[]): bool
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space and run again",
+  EDQUOT: "the disk quota is used up: free some space and run again",
+  ENOTDIR: "a part of that path is a file, not a directory",
+  EISDIR: "it is a directory, where a file is needed",
+  ENAMETOOLONG: "a name has at most 255 bytes, and a path 4096",
   EACCES: "permission denied: check the owner and mode of the path",
   EROFS: "the file system is read-only",
   EMFILE: "too many open files: raise the limit (ulimit -n)",
 };
+
+/** What only a program that is wrong is told. */
+const OURS = new Set(["EBADF", "EFAULT", "EINVAL"]);
+
+/** What the system refused, and nobody had a word for, as IO_FAILED; undefined for any other error. */
+export function systemRefusal(error: unknown): DeployError | undefined {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
+  return OURS.has(String(error.code)) ? undefined : ioError("cannot go on", error);
+}
 
 /** A system error as IO_FAILED, with the remedy where the code tells one. */
 export function ioError(what: string, error: unknown): DeployError {

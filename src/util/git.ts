@@ -1,4 +1,5 @@
 /** Git, run in a repository of ours with an environment of ours. One argv a verb; secrets only in the environment. */
+import { StringDecoder } from "node:string_decoder";
 import { DeployError } from "../errors.ts";
 import { type ExecOptions, type ExecResult, exec } from "./exec.ts";
 
@@ -82,17 +83,51 @@ export interface TreeEntry {
   readonly id: string;
 }
 
+/** A few objects can make a tree without end; no site has so many files and directories, nor so much text in their names (bytes). */
+const MAX_ENTRIES = 1_000_000;
+const MAX_LISTING = 128 * 1024 * 1024;
+
+/**
+ * Every file below `prefix` of a commit's tree, as a line of git-ls-tree, with -l if `sizes`. Reads trees only. Throws
+ * PROGRAM_FAILED where git cannot, and what `tooMany` makes of a number of entries that no site has.
+ */
+export async function listFiles(
+  git: Git,
+  commit: string,
+  { prefix, sizes, tooMany }: { prefix: string; sizes?: boolean; tooMany: (entries: number) => DeployError },
+  take: (line: string) => void,
+): Promise<void> {
+  let entries = 0;
+  let bytes = 0;
+  let rest = "";
+  const decoder = new StringDecoder("utf8");
+  // With directories, so that those of them that hold nothing are counted, too.
+  const argv = ["ls-tree", "-r", "-t", ...(sizes ? ["-l"] : []), "-z", "--full-tree", commit];
+  const { code, stderr } = await git.try(prefix === "" ? argv : [...argv, "--", prefix], {
+    // What is thrown here ends git.
+    onStdout(chunk) {
+      const lines = (rest + decoder.write(chunk)).split("\0");
+      rest = lines.pop() as string;
+      bytes += chunk.length;
+      entries += lines.length;
+      for (const line of lines) if (!line.startsWith("040000 tree ")) take(line);
+      if (entries > MAX_ENTRIES || bytes > MAX_LISTING) throw tooMany(entries);
+    },
+  });
+  if (code !== 0) throw new DeployError("PROGRAM_FAILED", `git ls-tree: ${lastLine(stderr)}`);
+}
+
 /** Every blob below `prefix` of a commit's tree, by full path. Reads trees only. */
 export async function listTree(git: Git, commit: string, prefix = ""): Promise<Map<string, TreeEntry>> {
-  const args = ["ls-tree", "-r", "-z", "--full-tree", commit];
-  const { stdout, code, stderr } = await git.try(prefix === "" ? args : [...args, "--", prefix]);
-  if (code !== 0) throw new DeployError("PROGRAM_FAILED", `git ls-tree: ${lastLine(stderr)}`);
   const entries = new Map<string, TreeEntry>();
-  for (const line of stdout.toString("utf8").split("\0")) {
-    if (line === "") continue;
+  const tooMany = (count: number) =>
+    new DeployError("REPOSITORY_FOREIGN", `the branch lists more files than any site has, ${count} so far`, {
+      hint: "find out who changed the deployment repository",
+    });
+  await listFiles(git, commit, { prefix, tooMany }, (line) => {
     const tab = line.indexOf("\t");
     const [mode, , id] = line.slice(0, tab).split(" ") as [string, string, string];
     entries.set(line.slice(tab + 1), { mode, id });
-  }
+  });
   return entries;
 }

@@ -581,6 +581,35 @@ const CONFIGS: readonly Row[] = [
     ...badConfig,
     says: ["www.hvt"],
   }),
+  flags("an image in the place of a device", ["image", "create", "--from", "_site", "--out", "/dev/full"], {
+    ...usage,
+    says: ["/dev/full is not a regular file"],
+  }),
+  flags("an image within what it is made from", ["image", "create", "--from", "_site", "--out", "_site/x.img"], {
+    ...usage,
+    says: ["would be written into", "_site"],
+  }),
+  flags("a release within its own data", ["build", "--kernel", "www.hvt", "--data", "_site", "--out", "_site/x"], {
+    ...usage,
+    says: ["would be written into", "_site"],
+  }),
+  flags("a release where the kernel lets nobody make a directory", [...BUILD.slice(0, -1), "/proc/release"], {
+    code: 3,
+    error: "IO_FAILED",
+    says: ["/proc/release"],
+  }),
+  flags("a file where a release is expected", ["check", "--release", "www.hvt"], {
+    code: 3,
+    error: "IO_FAILED",
+    says: ["ENOTDIR", "is a file, not a directory"],
+  }),
+  flags("an image below a file", ["image", "create", "--from", "_site", "--out", "www.hvt/x.img"], {
+    code: 3,
+    error: "IO_FAILED",
+    says: ["ENOTDIR"],
+  }),
+  flags("a name that is not UTF-8", ["image", "ls", "caf\ufffd.img"], { ...usage, says: ["not UTF-8"] }),
+  flags("a directory where an image is expected", ["image", "ls", "_site"], { ...usage, says: ["_site: a directory"] }),
   flags("no verb that there is", ["bild"], { ...usage, says: ['there is no verb "bild"'] }),
   flags("an unknown flag", [...BUILD, "--compress"], { ...usage, says: ["--compress: there is no such option"] }),
   flags("a flag without its value", ["build", "--kernel", "www.hvt", "--data", "_site", "--out"], {
@@ -1272,6 +1301,25 @@ const remade = (edit: (manifest: Json) => unknown) => (bytes: Buffer) => {
   const manifest = JSON.parse(bytes.toString("utf8"));
   return `${JSON.stringify(edit(manifest) ?? manifest, null, 2)}\n`;
 };
+/** Forty trees that hold the next one twice: git walks through 2^40 directories, and lists no file. */
+async function treeWithoutEnd({ repository }: World): Promise<void> {
+  let tree = (await git(repository, "hash-object", "-t", "tree", "-w", "/dev/null")).trim();
+  const make = (entries: string) =>
+    execFileSync("git", ["-C", repository, "mktree", "-z"], { input: entries, encoding: "utf8" }).trim();
+  for (let i = 0; i < 40; i++) tree = make(`040000 tree ${tree}\ta\u0000040000 tree ${tree}\tb\u0000`);
+  const commit = execFileSync("git", ["-C", repository, "commit-tree", "-m", "x", "-p", "main", tree], {
+    encoding: "utf8",
+    env: {
+      ...process.env,
+      GIT_AUTHOR_NAME: "x",
+      GIT_AUTHOR_EMAIL: "x",
+      GIT_COMMITTER_NAME: "x",
+      GIT_COMMITTER_EMAIL: "x",
+    },
+  }).trim();
+  await git(repository, "update-ref", "refs/heads/main", commit);
+}
+
 /** As on a host that has never run anything. */
 const newHost = ({ state }: World) => rmSync(state, { recursive: true });
 /** Store the image in two parts, as if it were a large one. */
@@ -1396,6 +1444,29 @@ const HOSTS: readonly Row[] = [
     {
       ...untrusted,
       says: ["SHA256SUMS"],
+    },
+  ),
+  attack(
+    "a manifest of a million mistakes",
+    "manifest.json",
+    (bytes) => bytes.toString("utf8").replace('"kernels": [', `"kernels": [${"0,".repeat(1_000_000)}`),
+    { ...untrusted, says: ["kernels[0]"] },
+  ),
+  sync("a tree of a few objects that never ends", treeWithoutEnd, {
+    ...untrusted,
+    says: ["more files than any site has"],
+  }),
+  attack(
+    "an image larger than the disk",
+    "manifest.json",
+    remade((m) => void (m.volumes[0].size = 2 ** 50)),
+    { code: 3, error: "IO_FAILED", says: ["it takes 1126 TB", "are free"], ...nothingRuns },
+    {
+      first: async (world) => {
+        const again = [...DEPLOY, "--layout", "files", "--force"];
+        assert.equal((await cli(again, { cwd: world.source })).code, 0);
+        newHost(world);
+      },
     },
   ),
   hostYml("a target that the release lacks", hostConfig().replace("hvt", "xen"), {

@@ -166,6 +166,8 @@ describe("pkt-lines", () => {
       }),
     );
     assert.equal(decodeLines(Buffer.from("0003")), undefined);
+    assert.equal(decodeLines(Buffer.from("0001".repeat(500_000)))?.length, 500_000);
+    assert.equal(decodeLines(Buffer.from("0001".repeat(500_001))), undefined);
     assert.equal(decodeLines(Buffer.from("zzzz")), undefined);
     assert.equal(decodeLines(Buffer.from("00ff too short")), undefined);
   });

@@ -36,6 +36,16 @@ describe("secret volumes", { skip: missing }, () => {
       assert.equal(await up.stop(), 0);
     }
 
+    // Nor is an image that is none of the format which the guest reads.
+    await writeFile(host.directory.join("noise.img"), Buffer.alloc(4096, 1));
+    await host.configure(`${rest}secrets: {tls: {from: noise.img}}\n`);
+    {
+      await using up = host.up();
+      await up.line(/noise\.img is no tar image/);
+      assert.deepEqual((await host.status()).bad, []);
+      assert.equal(await up.stop(), 0);
+    }
+
     await host.configure(`${rest}secrets: {tls: {from: tls}}\n`);
     await using up = host.up();
     await up.line(new RegExp(`release ${one.release}: current`));

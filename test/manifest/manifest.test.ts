@@ -164,6 +164,11 @@ describe("the manifest", () => {
     assert.equal(problemsOf(document).length, 3);
   });
 
+  it("that is large is left at its first mistake", () => {
+    const text = JSON.stringify(FULL).replace('"kernels":[', `"kernels":[${"0,".repeat(500_000)}`);
+    assert.deepEqual(problemsOf(JSON.parse(text)).length, 1);
+  });
+
   it("that is nested beyond the stack is refused like any other", () => {
     const text = JSON.stringify(FULL).replace("{", `{"x":${"[".repeat(500_000)}${"]".repeat(500_000)},`);
     assert.throws(

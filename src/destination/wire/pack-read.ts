@@ -11,6 +11,7 @@ const REF_DELTA = 7;
 /** Trees, commits, and a few small files; more is no answer to what was asked. */
 const MAX_OBJECT = 64 * 1024 * 1024;
 const MAX_TOTAL = 256 * 1024 * 1024;
+const MAX_OBJECTS = 200_000;
 
 /** Objects by id. `known` gives bases that are not in the pack. Throws WireRefusal for what is no pack. */
 export function readPack(pack: Buffer, known: (id: string) => GitObject | undefined): ReadonlyMap<string, GitObject> {
@@ -20,6 +21,7 @@ export function readPack(pack: Buffer, known: (id: string) => GitObject | undefi
   const sum = createHash("sha1").update(pack.subarray(0, end)).digest();
   if (!sum.equals(pack.subarray(end))) throw damaged("its checksum is another");
   const count = pack.readUInt32BE(8);
+  if (count > MAX_OBJECTS) throw damaged(`${count} objects`);
   const objects = new Map<string, GitObject>();
   const byOffset = new Map<number, GitObject>();
   let total = 0;

@@ -4,6 +4,8 @@
 export type PktLine = Buffer | undefined;
 
 const MAX_LINE = 65_520;
+/** Marks are four bytes each, and take forty times as much here. */
+const MAX_LINES = 500_000;
 
 export function encodeLine(text: string): Buffer {
   const bytes = Buffer.from(text);
@@ -13,12 +15,12 @@ export function encodeLine(text: string): Buffer {
 export const FLUSH = Buffer.from("0000");
 export const DELIMITER = Buffer.from("0001");
 
-/** The lines in `bytes`; undefined where they are not pkt-lines. */
+/** The lines in `bytes`; undefined where they are not pkt-lines, or more than any answer has. */
 export function decodeLines(bytes: Buffer): PktLine[] | undefined {
   const lines: PktLine[] = [];
   for (let at = 0; at < bytes.length; ) {
     const length = lengthAt(bytes, at);
-    if (length === undefined || at + length > bytes.length) return undefined;
+    if (length === undefined || at + length > bytes.length || lines.length === MAX_LINES) return undefined;
     lines.push(length < 4 ? undefined : bytes.subarray(at + 4, at + length));
     at += Math.max(length, 4);
   }

@@ -1,5 +1,0 @@
-import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);
-const builtinModule=process.getBuiltinModule??require;
-const {existsSync:l,readFileSync:u}=builtinModule("node:fs");
-const f=builtinModule("node:path");
-import{m as o}from"./chunk-OTMKSNN5.js";import{a as t}from"./chunk-ZGL6BNSK.js";var i="unikernel.yml";function p(e,n){try{return{name:e??i,text:u(f.resolve(n,e??i),"utf8")}}catch(r){if(e===void 0&&o(r,"ENOENT")){d(n);return}throw s(e??i,r)}}var c=["unikernel.yaml",".unikernel.yml",".unikernel.yaml","unikernel.json","unikernel-deploy.yml"];function d(e){let n=c.find(r=>l(f.resolve(e,r)));if(n!==void 0)throw new t("USAGE",`${n} is not read: the configuration is called ${i}`,{hint:`rename it to ${i}, or name it: --config ${n} (in a workflow, the input config)`})}function y(e,n){if(e!==void 0)try{return u(f.resolve(n,e),"utf8")}catch(r){throw s(e,r)}}function s(e,n){let r=o(n,"ENOENT")?"no such file":n instanceof Error?n.message:"";return new t("USAGE",`${e}: ${r}`,{hint:"check the path; it is relative to the current directory",cause:n})}export{p as a,y as b};

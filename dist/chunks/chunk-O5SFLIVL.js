@@ -1,4 +1,0 @@
-import{createRequire as requireFromModule}from"node:module";const require=requireFromModule(import.meta.url);
-const builtinModule=process.getBuiltinModule??require;
-const {statSync:m}=builtinModule("node:fs");
-import{o as i}from"./chunk-Z5JC2PVW.js";import{j as n}from"./chunk-OTMKSNN5.js";import{a as r}from"./chunk-ZGL6BNSK.js";function l(o){if(!m(o,{throwIfNoEntry:!1})?.isFile())throw new r("USAGE",`${o}: no such file`,{hint:"name an image file"});let e=n(o);try{let t=i(e);if(t)return{format:t,file:e,[Symbol.dispose]:()=>e[Symbol.dispose]()}}catch(t){throw e[Symbol.dispose](),t}throw e[Symbol.dispose](),new r("IMAGE_INVALID",`${o} is not an image of a format this program knows`,{hint:"unikernel-deploy inspect says what it is"})}function y(o,e){for(let t of o.format.list(o.file))if(t.path===e)return t;throw new r("USAGE",`${e} is not in the image`,{hint:"unikernel-deploy image ls lists what is"})}export{l as a,y as b};

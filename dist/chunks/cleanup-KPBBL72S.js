@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-7XJWETC4.js";import"./chunk-QGLLQ2SE.js";import"./chunk-OTMKSNN5.js";import"./chunk-ZGL6BNSK.js";import"./chunk-LDXI2OCE.js";export{a as atEnd,b as endEverything,c as sweepTemporaries};

@@ -25,7 +25,8 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
   const head = await gitOutput(directory, env, ["log", "-1", "--format=%H %cI"]);
   const [commit, date] = head?.split(" ") ?? [env.GITHUB_SHA];
   if (commit === undefined || !isHex(commit, 40, 64)) {
-    throw new DeployError("SOURCE_UNKNOWN", `${directory} is not in a git checkout with a commit`, {
+    const told = commit === undefined ? "" : `, and GITHUB_SHA is no commit: ${JSON.stringify(commit)}`;
+    throw new DeployError("SOURCE_UNKNOWN", `${directory} is not in a git checkout with a commit${told}`, {
       hint: "a release belongs to a source commit: run inside the checkout (git init, git commit), or set GITHUB_SHA",
     });
   }

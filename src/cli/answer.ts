@@ -3,7 +3,7 @@ import { renderBoot } from "../report/boot.ts";
 import { reportDocument } from "../report/document.ts";
 import type { RunResult } from "../report/result.ts";
 import { renderFindings, renderVerdict } from "../report/text.ts";
-import { formatDuration } from "../util/size.ts";
+import { count, formatDuration } from "../util/size.ts";
 import type { Io } from "./command.ts";
 
 /** Prints the result; the exit code is 0 or 1 by the findings alone. */
@@ -37,7 +37,7 @@ function publishedLine({ published, times }: RunResult): string {
   const release = `release ${manifest.sequence}`;
   if (outcome === "unchanged") return `nothing to push: this source commit is ${release} already`;
   if (outcome === "superseded") return `superseded: ${release} of a later source commit is deployed`;
-  const files = `${changed} files changed, ${removed} removed`;
+  const files = `${count(changed, "file")} changed, ${removed} removed`;
   if (outcome === "planned") return `dry run: would push ${release}, ${files}`;
   const took = times.deploy === undefined ? "" : ` in ${formatDuration(times.deploy)}`;
   return `deployed ${release} as ${revision?.slice(0, 12)}: ${files}${sent ? `, ${sent} sent` : ""}${took}`;

@@ -1,7 +1,7 @@
 /** The verbs `host status`, `host rollback` and `host resume`. */
 import { ask } from "../host/control.ts";
 import { hostStatus, type HostStatus } from "../host/status.ts";
-import { openHost } from "../host/sync.ts";
+import { lookAtHost, openHost } from "../host/sync.ts";
 import { formatDuration, formatSize } from "../util/size.ts";
 import type { Command } from "./command.ts";
 import { HOST_CONFIG, hostOptions } from "./host-options.ts";
@@ -15,7 +15,7 @@ the site found, and how much disk all of it takes. Changes nothing, and works wh
   positionals: [],
   examples: ["unikernel-deploy host status --config /etc/unikernel-deploy/www.yml --json"],
   async run(args, io) {
-    const status = hostStatus(openHost(hostOptions(args, io)));
+    const status = hostStatus(lookAtHost(hostOptions(args, io)));
     io.answer(status, renderStatus(status));
     return 0;
   },

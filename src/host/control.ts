@@ -135,7 +135,9 @@ function commitOf(store: HostStore, name: string): string | undefined {
 }
 
 const refused = (problem: string) =>
-  new DeployError("RELEASE_MISSING", problem, { hint: "host status lists the releases on this host" });
+  new DeployError("RELEASE_MISSING", problem, {
+    hint: "host status lists the releases on this host; --to goes to any of them",
+  });
 
 function read<T>(file: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {

@@ -40,9 +40,10 @@ export type HostRecord = v.InferOutput<typeof recordSchema>;
 export class HostStore {
   readonly directory: string;
 
-  /** Creates what is missing; throws IO_FAILED where it cannot. */
-  constructor(directory: string) {
+  /** Creates what is missing, unless it is only looked at; throws IO_FAILED where it cannot. */
+  constructor(directory: string, create = true) {
     this.directory = directory;
+    if (!create) return;
     try {
       makeDirectories(path.join(directory, "releases"), 0o755);
     } catch (error) {
@@ -74,7 +75,8 @@ export class HostStore {
 
   /** The releases on disk, the newest first. */
   releases(): string[] {
-    const names = readdirSync(path.join(this.directory, "releases")).filter((name) => RELEASE.test(name));
+    const directory = path.join(this.directory, "releases");
+    const names = existsSync(directory) ? readdirSync(directory).filter((name) => RELEASE.test(name)) : [];
     return names.toSorted((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
   }
 
@@ -94,6 +96,12 @@ export class HostStore {
       return path.basename(readlinkSync(path.join(this.directory, "current")));
     } catch (error) {
       if (isSystemError(error, "ENOENT")) return undefined;
+      if (isSystemError(error, "EINVAL")) {
+        throw new DeployError("IO_FAILED", `${this.directory}/current is not a link: it is nothing of this program's`, {
+          hint: "move it away, or name another state directory in host.yml",
+          cause: error,
+        });
+      }
       throw ioError("cannot read the current release", error);
     }
   }

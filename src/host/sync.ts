@@ -31,10 +31,17 @@ export interface Synced {
   readonly reason: string | undefined;
 }
 
-/** The context over the state directory that host.yml names. Throws IO_FAILED. */
+/** The context over the state directory that host.yml names, made if need be. Throws IO_FAILED. */
 export function openHost(options: HostOptions): HostContext {
-  return { ...options, store: new HostStore(path.resolve(options.directory, options.config.state)) };
+  return { ...options, store: new HostStore(stateOf(options)) };
 }
+
+/** The same for who only looks: nothing is made. */
+export function lookAtHost(options: HostOptions): HostContext {
+  return { ...options, store: new HostStore(stateOf(options), false) };
+}
+
+const stateOf = ({ directory, config }: HostOptions) => path.resolve(directory, config.state);
 
 /** Throws with exit code 4 for anything that is not what was promised; the current release is then untouched. */
 export async function syncHost(options: HostOptions, { allowDowngrade, dryRun }: SyncOptions): Promise<Synced> {

@@ -8,7 +8,7 @@ import { tar } from "./tar.ts";
 export const git: ImageFormat = {
   ...tar,
   name: "git",
-  summary: "a plain git tree on a branch of the deployment repository, for git-kv, irmin-git and unipi",
+  summary: "a branch of the deployment repository, for git-kv, irmin-git and unipi; a tar until it is deployed",
   // Its image is a tar to whoever finds one.
   detect: () => false,
 };

@@ -24,7 +24,10 @@ export function readConfig(file: ConfigText | undefined, raw: RawInputs, style: 
 
 /** host.yml; throws CONFIG_INVALID with every mistake and its line. */
 export function readHostConfig(file: ConfigText): HostConfig {
-  return validateLayers(hostSchema, [yamlLayer(file.text, file.name)]);
+  const layer = yamlLayer(file.text, file.name);
+  // What could not be read is not missing.
+  if (layer.problems) throw configError(layer.problems);
+  return validateLayers(hostSchema, [layer]);
 }
 
 /** To the schema library a list is a map with numbers for keys, and those would be names of volumes. */

@@ -24,7 +24,7 @@ export function yamlLayer(text: string, file: string): Layer {
   if (values === null) values = {};
   if (typeof values !== "object" || Array.isArray(values)) {
     return broken(file, [
-      `${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${typeof values}`,
+      `${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${Array.isArray(values) ? "a list" : typeof values}`,
     ]);
   }
   return {

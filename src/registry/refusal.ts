@@ -57,6 +57,14 @@ const EXPLANATIONS: readonly Explanation[] = [
     hint: "give a token that may do this (for ghcr.io: packages: write in the job's permissions)",
   },
   {
+    status: /^40[04]$/,
+    said: /MANIFEST_BLOB_UNKNOWN/,
+    kind: "push",
+    code: "PUSH_REJECTED",
+    cause: "it does not find a blob that it has taken, also when asked again",
+    hint: "run again: every blob is asked for before it is sent",
+  },
+  {
     status: /^404$/,
     kind: "push",
     code: "REPOSITORY_UNREACHABLE",

@@ -123,7 +123,9 @@ export function openTransport(options: TransportOptions): Transport {
     const body = await answer.bytes(MAX_REFUSAL).catch(() => Buffer.alloc(0));
     const asked = { ...call, address: address.text, authorized: credentials !== undefined };
     const failure = refusal(asked, status, body.toString("utf8"));
-    const mayPass = status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 507);
+    // A blob that two deploys send at once is not always found at once: ours is there, and the registry has said so.
+    const lags = call.kind === "push" && /\bMANIFEST_BLOB_UNKNOWN\b/.test(body.toString("latin1"));
+    const mayPass = lags || status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 507);
     throw mayPass ? new Transient(failure, retryAfter(headers)) : failure;
   }
 

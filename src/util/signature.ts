@@ -2,7 +2,7 @@
  * SSH signatures (`ssh-keygen -Y`, PROTOCOL.sshsig) over exact bytes. Made with a key in a 0600 file, verified against an
  * allowed-signers file.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DeployError } from "../errors.ts";
 import { exec } from "./exec.ts";
@@ -100,7 +100,9 @@ export interface SignaturePolicy {
 export async function verifySignature(text: Buffer, signature: Buffer, policy: SignaturePolicy): Promise<string> {
   const { allowedSigners, revokedSigners } = policy;
   for (const file of [allowedSigners, ...(revokedSigners === undefined ? [] : [revokedSigners])]) {
-    if (!existsSync(file)) throw new DeployError("USAGE", `${file}: no such file`, { hint: "host.yml names it" });
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat?.isFile()) continue;
+    throw new DeployError("USAGE", `${file}: ${stat ? "not a file" : "no such file"}`, { hint: "host.yml names it" });
   }
   // Readers of armor skip white space: what one byte was changed in would still be the same signature to them.
   if (!ARMOR.test(signature.toString("latin1"))) throw invalid("it is not as ssh-keygen writes one");

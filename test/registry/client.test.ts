@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DeployError } from "../../src/errors.ts";
 import { parseAddress } from "../../src/registry/address.ts";
 import { parseChallenge } from "../../src/registry/challenge.ts";
@@ -78,6 +79,21 @@ describe("blobs", { skip: noRegistry }, () => {
       assert.equal(await registry.putBlob(blob), 0);
       assert.ok(await registry.hasBlob(blob.digest));
     }
+  });
+
+  test("are waited for where a manifest comes before the registry finds them", async () => {
+    await using server = await startRegistry();
+    const registry = open(server.address("www"));
+    const late = blobOf(Buffer.from("{}"));
+    const { digest, size } = late;
+    const config = { mediaType: "application/vnd.oci.empty.v1+json", digest, size };
+    const mediaType = "application/vnd.oci.image.manifest.v1+json";
+    const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [config] }));
+    const put = registry.putManifest("latest", manifest, mediaType);
+    while (!server.requests.some(({ status }) => status === 400 || status === 404)) await sleep(10);
+    await registry.putBlob(late);
+    await put;
+    assert.ok(await registry.readManifest("latest"));
   });
 
   test("that are others than promised are refused", async () => {
@@ -163,6 +179,8 @@ describe("what a registry answers", () => {
       ["delete", 405, said("UNSUPPORTED"), "PUSH_REJECTED", /retention/],
       ["push", 405, said("UNSUPPORTED"), "PUSH_REJECTED", /OCI 1.1/],
       ["push", 400, said("MANIFEST_INVALID"), "PUSH_REJECTED", /OCI 1.1/],
+      ["push", 400, said("MANIFEST_BLOB_UNKNOWN"), "PUSH_REJECTED", /has taken, also when asked again/],
+      ["push", 404, said("MANIFEST_BLOB_UNKNOWN"), "PUSH_REJECTED", /has taken, also when asked again/],
       ["push", 400, said("TAG_INVALID", "tag is immutable"), "PUSH_REJECTED", /immutable tags/],
       ["pull", 429, said("TOOMANYREQUESTS"), "REPOSITORY_UNREACHABLE", /few minutes/],
       ["pull", 502, "Bad\u0007 Gateway\nmore", "REPOSITORY_UNREACHABLE", /run again/],

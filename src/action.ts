@@ -1,6 +1,5 @@
 /** The Action's door: reads inputs and event, runs the plan, sets outputs, and fails the step where the plan failed. */
 import * as core from "@actions/core";
-import { DeployError } from "./errors.ts";
 import type { ActionInputs } from "./github/inputs.ts";
 import type { Log } from "./util/log.ts";
 import { printable } from "./util/printable.ts";
@@ -52,8 +51,8 @@ async function main(): Promise<void> {
 
 /** One annotation with the code, what happened, and what to do; a stack only for what is a fault of ours. */
 async function fail(thrown: unknown): Promise<void> {
-  const { systemRefusal } = await import("./util/files.ts");
-  const error = thrown instanceof DeployError ? thrown : systemRefusal(thrown);
+  const { toldError } = await import("./util/files.ts");
+  const error = toldError(thrown);
   if (error) {
     const { renderError } = await import("./report/error-text.ts");
     core.setFailed(renderError(error));

@@ -5,7 +5,7 @@ import { DeployError } from "../errors.ts";
 import type { ImageFormat, LaidOutFormat, LayoutOptions } from "../image/format.ts";
 import { framesOf, hasFrames } from "../image/frames.ts";
 import { StandBy } from "./crew.ts";
-import { readSite, type Site, sizesOf } from "./read-tree.ts";
+import { isInside, readSite, type Site, sizesOf } from "./read-tree.ts";
 import { pathsOn, type SiteNames } from "./site-names.ts";
 import { writeDocteur } from "./write-docteur.ts";
 import { type BuiltImage, writeImage } from "./write-image.ts";
@@ -53,7 +53,7 @@ function refuseWithin(from: string, out: string): void {
     // Whoever reads and writes there says what is wrong.
     return;
   }
-  if (place !== source && !place.startsWith(`${source}${path.sep}`)) return;
+  if (!isInside(source, place)) return;
   throw new DeployError("USAGE", `${out} would be written into ${from}, which it is made from`, {
     hint: "choose a place outside of it; what is in it now would go into the image as well",
   });

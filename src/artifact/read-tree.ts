@@ -266,7 +266,7 @@ function reasonOf(error: unknown): string {
   throw error;
 }
 
-const isInside = (root: string, target: string) => target === root || target.startsWith(root + path.sep);
+export const isInside = (root: string, target: string) => target === root || target.startsWith(root + path.sep);
 
 /** Names as they are read of those that are not UTF-8 on disk: what is no character in them is read as U+FFFD. */
 function misspeltIn(directory: string): Set<string> {

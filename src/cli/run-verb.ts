@@ -75,8 +75,8 @@ function openIo(argv: readonly string[], { version, root }: Program): Io {
 }
 
 async function reportError(thrown: unknown, json: boolean, { version }: Program): Promise<number> {
-  const { systemRefusal } = await import("../util/files.ts");
-  const error = thrown instanceof DeployError ? thrown : systemRefusal(thrown);
+  const { toldError } = await import("../util/files.ts");
+  const error = toldError(thrown);
   if (!error) {
     const stack = thrown instanceof Error ? thrown.stack : String(thrown);
     process.stderr.write(

@@ -1,5 +1,6 @@
 /** What git and a forge say when they refuse, as one clear error with the cause and the remedy. Pure. */
 import { DeployError, type ErrorCode } from "../errors.ts";
+import { OBEYED } from "../util/printable.ts";
 
 interface Explanation {
   readonly pattern: RegExp;
@@ -235,7 +236,7 @@ export function plain(text: string): string {
   return text
     .replaceAll(/(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b(?:\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g, "")
     .replaceAll("\r", "\n")
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+    .replaceAll(OBEYED, "");
 }
 
 const bounded = (line: string) => (line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line);

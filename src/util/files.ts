@@ -191,8 +191,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** What only a program that is wrong is told. */
 const OURS = new Set(["EBADF", "EFAULT", "EINVAL"]);
 
-/** What the system refused, and nobody had a word for, as IO_FAILED; undefined for any other error. */
-export function systemRefusal(error: unknown): DeployError | undefined {
+/** What a thrown value tells a user: what the system refused, and nobody had a word for, as IO_FAILED; undefined for a fault of ours. */
+export function toldError(error: unknown): DeployError | undefined {
+  if (error instanceof DeployError) return error;
   if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
   return OURS.has(String(error.code)) ? undefined : ioError("cannot go on", error);
 }

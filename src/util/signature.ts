@@ -101,8 +101,8 @@ export async function verifySignature(text: Buffer, signature: Buffer, policy: S
   const { allowedSigners, revokedSigners } = policy;
   for (const file of [allowedSigners, ...(revokedSigners === undefined ? [] : [revokedSigners])]) {
     const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat?.isFile()) continue;
-    throw new DeployError("USAGE", `${file}: ${stat ? "not a file" : "no such file"}`, { hint: "host.yml names it" });
+    if (stat && !stat.isDirectory()) continue;
+    throw new DeployError("USAGE", `${file}: ${stat ? "a directory" : "no such file"}`, { hint: "host.yml names it" });
   }
   // Readers of armor skip white space: what one byte was changed in would still be the same signature to them.
   if (!ARMOR.test(signature.toString("latin1"))) throw invalid("it is not as ssh-keygen writes one");

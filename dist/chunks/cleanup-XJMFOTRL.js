@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-VFF4XF4J.js";import"./chunk-QGLLQ2SE.js";import"./chunk-EHXLJZXZ.js";import"./chunk-ZGL6BNSK.js";import"./chunk-LDXI2OCE.js";export{a as atEnd,b as endEverything,c as sweepTemporaries};

@@ -1,6 +1,6 @@
 /**
  * What every thread does for an image that is written file after file: fill slots with headers and content, and write slots
- * whose place is known. A file is opened once; how large it is shows when its end is read.
+ * whose place is known. A file is opened once; how large it is shows when it is read.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { framesOf, type FrameName, type Frames } from "../image/frames.ts";
@@ -11,6 +11,7 @@ import { blobHash, blobIdOver } from "./blob-id.ts";
 import { encodeFailure } from "./failure.ts";
 import { changed, writeRun } from "./hand.ts";
 import { newSerialSlotMemory, type SerialShape, SerialSlot, type SerialSlotMemory } from "./serial-slot.ts";
+import { isEnd } from "./short-reads.ts";
 import { newSignalMemory } from "./signals.ts";
 import type { SiteNames } from "./site-names.ts";
 
@@ -38,6 +39,8 @@ export interface SerialTask {
   readonly frames: FrameName;
   /** Directory of the files that are nowhere else. */
   readonly root: string;
+  /** As `stopsAtEnd` says of it. */
+  readonly stopsAtEnd: boolean;
   /** The descriptor of the image. */
   readonly output: number;
 }
@@ -55,7 +58,6 @@ export class SerialHand implements Disposable {
   readonly slots: readonly SerialSlot[];
   readonly batches: Batches;
   readonly #task: SerialTask;
-  readonly #frames: Frames;
   /** What this thread is filling slots with. */
   #filling: Generator<boolean, void> | undefined;
 
@@ -64,7 +66,6 @@ export class SerialHand implements Disposable {
     this.slots = slots.map((memory) => new SerialSlot(memory, shape));
     this.batches = new Batches(batches);
     this.#task = task;
-    this.#frames = framesOf(task.frames);
   }
 
   /**
@@ -107,8 +108,8 @@ export class SerialHand implements Disposable {
   }
 
   *#fillWith(batch: Batch): Generator<boolean, void> {
-    const filling = new Filling(batch, this.#frames, () => this.#claim(batch));
-    yield* filling.fill(this.#task.root, this.batches);
+    const filling = new Filling(batch, this.#task, () => this.#claim(batch));
+    yield* filling.fill(this.batches);
     this.batches.learn(batch, filling.length);
   }
 
@@ -134,6 +135,8 @@ interface LargeFile {
 class Filling {
   readonly #batch: Batch;
   readonly #frames: Frames;
+  readonly #root: string;
+  readonly #stopsAtEnd: boolean;
   readonly #claim: () => SerialSlot | undefined;
   #slot: SerialSlot | undefined;
   #part = 0;
@@ -145,9 +148,11 @@ class Filling {
   #bytes = 0;
   #lines = "";
 
-  constructor(batch: Batch, frames: Frames, claim: () => SerialSlot | undefined) {
+  constructor(batch: Batch, { frames, root, stopsAtEnd }: SerialTask, claim: () => SerialSlot | undefined) {
     this.#batch = batch;
-    this.#frames = frames;
+    this.#frames = framesOf(frames);
+    this.#root = root;
+    this.#stopsAtEnd = stopsAtEnd;
     this.#claim = claim;
   }
 
@@ -156,14 +161,14 @@ class Filling {
     return this.#before + this.#at;
   }
 
-  *fill(root: string, batches: Batches): Generator<boolean, void> {
+  *fill(batches: Batches): Generator<boolean, void> {
     yield* this.#nextSlot();
     try {
       for (let file = this.#batch.first; file < this.#batch.end; file++) {
         const path = batches.path(file);
         const header = this.#frames.headerLength(path);
         if (!this.#hasRoom(header)) yield* this.#nextSlot();
-        const large = this.#addFile(path, batches.elsewhere(file) ?? `${root}/${path}`, header);
+        const large = this.#addFile(path, batches.elsewhere(file) ?? `${this.#root}/${path}`, header);
         if (large) yield* this.#goOn(large);
       }
       this.#filled(this.#batch.end);
@@ -215,7 +220,7 @@ class Filling {
     let goesOn = false;
     try {
       // A byte more than there is room for, so that seeing whether the file ends here costs no call of its own.
-      const found = readUpTo(fd, { data: slot.data, at: start, most: room + 1, from: 0 }, source);
+      const found = this.#readUpTo(fd, { data: slot.data, at: start, most: room + 1, from: 0 }, source);
       const isLarge = found > room;
       const size = isLarge ? fstatSync(fd).size : found;
       if (isLarge && size <= room) throw changed(source, `is longer than ${size} bytes`);
@@ -240,7 +245,7 @@ class Filling {
         const length = Math.min(capacity, size - from);
         const isLast = from + length === size;
         // As above: nothing is put there while the file has not grown.
-        const found = readUpTo(fd, { data, at, most: length + (isLast ? 1 : 0), from }, source);
+        const found = this.#readUpTo(fd, { data, at, most: length + (isLast ? 1 : 0), from }, source);
         if (found > length) throw changed(source, `is longer than ${size} bytes`);
         if (found < length) throw changed(source, `ends after ${from + found} of ${size} bytes`);
         hash.update(data.subarray(at, at + length));
@@ -251,6 +256,21 @@ class Filling {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Bytes read: fewer than `most` only where the file ends. */
+  #readUpTo(fd: number, { data, at, most, from }: Reading, source: string): number {
+    let done = 0;
+    try {
+      while (done < most) {
+        const n = readSync(fd, data, at + done, most - done, from + done);
+        done += n;
+        if (n === 0 || (this.#stopsAtEnd && isEnd(from + done))) break;
+      }
+    } catch (error) {
+      throw ioError(`cannot read ${source}`, error);
+    }
+    return done;
   }
 
   #ended(entry: IndexEntry): void {
@@ -281,19 +301,4 @@ interface Reading {
   readonly at: number;
   readonly from: number;
   readonly most: number;
-}
-
-/** Bytes read: fewer than `most` only where the file ends. One call that brings too few proves nothing everywhere. */
-function readUpTo(fd: number, { data, at, most, from }: Reading, source: string): number {
-  let done = 0;
-  try {
-    while (done < most) {
-      const n = readSync(fd, data, at + done, most - done, from + done);
-      if (n === 0) break;
-      done += n;
-    }
-  } catch (error) {
-    throw ioError(`cannot read ${source}`, error);
-  }
-  return done;
 }

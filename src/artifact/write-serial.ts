@@ -13,6 +13,7 @@ import { MANY_FILES } from "./read-tree.ts";
 import { MOST_THREADS, newSerialMemory, SerialHand, type SerialTask } from "./serial-hand.ts";
 import type { SerialShape, SerialSlot } from "./serial-slot.ts";
 import { Signals } from "./signals.ts";
+import { stopsAtEnd } from "./short-reads.ts";
 import type { SiteNames } from "./site-names.ts";
 import type { BuiltImage } from "./write-image.ts";
 
@@ -55,7 +56,15 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
   const memory = newSerialMemory(job.names, job.frames, job.shape ?? SHAPE);
   using output = new OutputFile(job.out, job.mode);
   await using crew = new Crew(memory.signals, job.standBy);
-  const task: SerialTask = { kind: "serial", memory, frames: job.frames, root: job.names.root, output: output.fd };
+  const { root } = job.names;
+  const task: SerialTask = {
+    kind: "serial",
+    memory,
+    frames: job.frames,
+    root,
+    stopsAtEnd: stopsAtEnd(root),
+    output: output.fd,
+  };
   using sequencer = new SerialSequencer(job, task, output);
   const hire = () => {
     while (crew.size + 1 < threads) crew.hire(task);

@@ -1,0 +1,30 @@
+/**
+ * Where a read that brings too little has seen the end of a file. It saves a call for each file, which of a site of many small
+ * ones is a tenth of the time.
+ */
+import { statfsSync } from "node:fs";
+
+/**
+ * f_type of file systems that read through Linux's page cache (linux/magic.h): ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs,
+ * overlayfs. There a read stops early at the end of the file, or in front of a page that cannot be had (filemap_read in
+ * mm/filemap.c). What a network, a program (FUSE) or the kernel itself (/proc) gives may stop anywhere.
+ */
+const CACHED: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994, 0x858458f6, 0x794c7630,
+]);
+
+/** The smallest page, sector or block there is: no failure cuts a read anywhere else. */
+const SECTOR = 512;
+
+/** Whether reads in this directory stop early only at the end of a file or where a failure cuts them. */
+export function stopsAtEnd(directory: string): boolean {
+  try {
+    return process.platform === "linux" && CACHED.has(statfsSync(directory).type >>> 0);
+  } catch {
+    // Reading to the end is never wrong.
+    return false;
+  }
+}
+
+/** Whether a read that stopped at this place of a file, in a directory of which `stopsAtEnd` holds, has seen its end. */
+export const isEnd = (place: number) => place % SECTOR !== 0;

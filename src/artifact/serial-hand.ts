@@ -4,30 +4,31 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { framesOf, type FrameName, type Frames } from "../image/frames.ts";
-import { type IndexEntry, indexLine, BESIDE_PATH } from "../image/index-file.ts";
 import { ioError } from "../util/files.ts";
 import { type Batch, Batches, type BatchMemory, newBatchMemory } from "./batches.ts";
 import { blobHash, blobIdOver } from "./blob-id.ts";
 import { encodeFailure } from "./failure.ts";
+import { FileTable, type FileTableMemory, newFileTableMemory } from "./file-table.ts";
 import { changed, writeRun } from "./hand.ts";
 import { newSerialSlotMemory, type SerialShape, SerialSlot, type SerialSlotMemory } from "./serial-slot.ts";
 import { isEnd } from "./short-reads.ts";
 import { newSignalMemory } from "./signals.ts";
-import type { SiteNames } from "./site-names.ts";
+import type { NamedFile, SiteNames } from "./site-names.ts";
 
 export interface SerialMemory {
   readonly shape: SerialShape;
   readonly batches: BatchMemory;
+  readonly table: FileTableMemory;
   readonly slots: readonly SerialSlotMemory[];
   readonly signals: SharedArrayBuffer;
 }
 
-export function newSerialMemory(names: SiteNames, frames: FrameName, shape: SerialShape): SerialMemory {
-  const maxLine = framesOf(frames).maxPath + BESIDE_PATH;
+export function newSerialMemory(names: SiteNames, shape: SerialShape): SerialMemory {
   return {
     shape,
     batches: newBatchMemory(names),
-    slots: Array.from({ length: shape.slots }, () => newSerialSlotMemory(shape, maxLine)),
+    table: newFileTableMemory(names.count),
+    slots: Array.from({ length: shape.slots }, () => newSerialSlotMemory(shape)),
     signals: newSignalMemory(),
   };
 }
@@ -57,14 +58,16 @@ const LEAST_ROOM = 16 * 1024;
 export class SerialHand implements Disposable {
   readonly slots: readonly SerialSlot[];
   readonly batches: Batches;
+  readonly #table: FileTable;
   readonly #task: SerialTask;
   /** What this thread is filling slots with. */
   #filling: Generator<boolean, void> | undefined;
 
   constructor(task: SerialTask) {
-    const { slots, shape, batches } = task.memory;
+    const { slots, shape, batches, table } = task.memory;
     this.slots = slots.map((memory) => new SerialSlot(memory, shape));
     this.batches = new Batches(batches);
+    this.#table = new FileTable(table);
     this.#task = task;
   }
 
@@ -108,7 +111,7 @@ export class SerialHand implements Disposable {
   }
 
   *#fillWith(batch: Batch): Generator<boolean, void> {
-    const filling = new Filling(batch, this.#task, () => this.#claim(batch));
+    const filling = new Filling(batch, this.#table, this.#task, () => this.#claim(batch));
     yield* filling.fill(this.batches);
     this.batches.learn(batch, filling.length);
   }
@@ -124,7 +127,7 @@ export class SerialHand implements Disposable {
 /** A file that is larger than what was left of a slot. */
 interface LargeFile {
   readonly fd: number;
-  readonly path: string;
+  readonly file: number;
   readonly source: string;
   readonly size: number;
   /** Bytes that were read; they end the slot. */
@@ -134,6 +137,7 @@ interface LargeFile {
 /** Fills slots with the files of a batch. Gives true when a slot is filled, and false while there is none to go on with. */
 class Filling {
   readonly #batch: Batch;
+  readonly #table: FileTable;
   readonly #frames: Frames;
   readonly #root: string;
   readonly #stopsAtEnd: boolean;
@@ -143,13 +147,15 @@ class Filling {
   /** Bytes in the slot, and in those before. */
   #at = 0;
   #before = 0;
-  /** Files that end in the slot, the bytes in them, and what the index says of them. */
-  #files = 0;
-  #bytes = 0;
-  #lines = "";
 
-  constructor(batch: Batch, { frames, root, stopsAtEnd }: SerialTask, claim: () => SerialSlot | undefined) {
+  constructor(
+    batch: Batch,
+    table: FileTable,
+    { frames, root, stopsAtEnd }: SerialTask,
+    claim: () => SerialSlot | undefined,
+  ) {
     this.#batch = batch;
+    this.#table = table;
     this.#frames = framesOf(frames);
     this.#root = root;
     this.#stopsAtEnd = stopsAtEnd;
@@ -168,7 +174,8 @@ class Filling {
         const path = batches.path(file);
         const header = this.#frames.headerLength(path);
         if (!this.#hasRoom(header)) yield* this.#nextSlot();
-        const large = this.#addFile(path, batches.elsewhere(file) ?? `${this.#root}/${path}`, header);
+        const source = batches.elsewhere(file) ?? `${this.#root}/${path}`;
+        const large = this.#addFile(file, { path, source }, header);
         if (large) yield* this.#goOn(large);
       }
       this.#filled(this.#batch.end);
@@ -191,27 +198,15 @@ class Filling {
     }
     while (!(this.#slot = this.#claim())) yield false;
     this.#at = 0;
-    this.#files = 0;
-    this.#bytes = 0;
-    this.#lines = "";
   }
 
   #filled(end: number): void {
-    const { first } = this.#batch;
-    this.#slot?.filled({
-      first,
-      end,
-      part: this.#part,
-      length: this.#at,
-      files: this.#files,
-      bytes: this.#bytes,
-      lines: this.#lines,
-    });
+    this.#slot?.filled({ first: this.#batch.first, end, part: this.#part, length: this.#at });
     this.#slot = undefined;
   }
 
   /** Adds a file, or its beginning where it does not fit: it has to be gone on with then. */
-  #addFile(path: string, source: string, headerLength: number): LargeFile | undefined {
+  #addFile(file: number, { path, source }: NamedFile, headerLength: number): LargeFile | undefined {
     const slot = this.#slot as SerialSlot;
     const header = this.#at + slot.margin;
     const start = header + headerLength;
@@ -224,19 +219,19 @@ class Filling {
       const isLarge = found > room;
       const size = isLarge ? fstatSync(fd).size : found;
       if (isLarge && size <= room) throw changed(source, `is longer than ${size} bytes`);
-      if (!isLarge) this.#ended({ path, size, id: blobIdOver(slot.data, start, size) });
+      if (!isLarge) this.#table.set(file, size, blobIdOver(slot.data, start, size));
       // What git hashes in front of the content stood where this belongs.
       this.#frames.putHeader(path, size, slot.data, header);
       this.#at = start + Math.min(size, room) - slot.margin;
       if (!isLarge) return this.#pad(size);
       goesOn = true;
-      return { fd, path, source, size, done: slot.data.subarray(start, start + room) };
+      return { fd, file, source, size, done: slot.data.subarray(start, start + room) };
     } finally {
       if (!goesOn) closeSync(fd);
     }
   }
 
-  *#goOn({ fd, path, source, size, done }: LargeFile): Generator<boolean, void> {
+  *#goOn({ fd, file, source, size, done }: LargeFile): Generator<boolean, void> {
     try {
       const hash = blobHash(size).update(done);
       for (let from = done.length; from < size; from += this.#at) {
@@ -251,7 +246,7 @@ class Filling {
         hash.update(data.subarray(at, at + length));
         this.#at = length;
       }
-      this.#ended({ path, size, id: hash.digest("hex") });
+      this.#table.set(file, size, hash.digest("hex"));
       this.#pad(size);
     } finally {
       closeSync(fd);
@@ -271,12 +266,6 @@ class Filling {
       throw ioError(`cannot read ${source}`, error);
     }
     return done;
-  }
-
-  #ended(entry: IndexEntry): void {
-    this.#files++;
-    this.#bytes += entry.size;
-    this.#lines += indexLine(entry);
   }
 
   #pad(size: number): undefined {

@@ -21,7 +21,6 @@ export interface SerialShape {
 export interface SerialSlotMemory {
   readonly data: SharedArrayBuffer;
   readonly text: SharedArrayBuffer;
-  readonly lines: SharedArrayBuffer;
   readonly numbers: SharedArrayBuffer;
   readonly states: SharedArrayBuffer;
 }
@@ -50,12 +49,9 @@ const FIRST = 0;
 const END = 1;
 const PART = 2;
 const LENGTH = 3;
-const FILES = 4;
-const BYTES = 5;
-const LINES = 6;
-const OFFSET = 7;
-const TEXT = 8;
-const NUMBERS = 9;
+const OFFSET = 4;
+const TEXT = 5;
+const NUMBERS = 6;
 
 /** What a slot holds: bytes of the files of a batch. */
 export interface Run {
@@ -67,20 +63,12 @@ export interface Run {
   readonly part: number;
   /** Bytes. */
   readonly length: number;
-  /** Files that end in this slot. */
-  readonly files: number;
-  /** Bytes in those files. */
-  readonly bytes: number;
-  /** What the index says of them. */
-  readonly lines: string;
 }
 
-/** `maxLine` is how many bytes a file's line in the index has at most. */
-export function newSerialSlotMemory({ slotBytes, batchFiles }: SerialShape, maxLine: number): SerialSlotMemory {
+export function newSerialSlotMemory({ slotBytes }: SerialShape): SerialSlotMemory {
   return {
     data: new SharedArrayBuffer(MARGIN + slotBytes + MARGIN),
     text: new SharedArrayBuffer(TEXT_BYTES),
-    lines: new SharedArrayBuffer(batchFiles * maxLine),
     numbers: new SharedArrayBuffer(NUMBERS * Float64Array.BYTES_PER_ELEMENT),
     states: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
   };
@@ -96,7 +84,6 @@ export class SerialSlot {
   /** The same as `data`, without what a Buffer does before it fills. */
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
-  readonly #lines: Buffer;
   readonly #numbers: Float64Array;
   readonly #states: Int32Array;
 
@@ -105,7 +92,6 @@ export class SerialSlot {
     this.#bytes = new Uint8Array(memory.data);
     this.capacity = slotBytes;
     this.#text = Buffer.from(memory.text);
-    this.#lines = Buffer.from(memory.lines);
     this.#numbers = new Float64Array(memory.numbers);
     this.#states = new Int32Array(memory.states);
   }
@@ -125,14 +111,11 @@ export class SerialSlot {
     this.#bytes.fill(0, at, at + length);
   }
 
-  filled({ first, end, part, length, files, bytes, lines }: Run): void {
+  filled({ first, end, part, length }: Run): void {
     this.#numbers[FIRST] = first;
     this.#numbers[END] = end;
     this.#numbers[PART] = part;
     this.#numbers[LENGTH] = length;
-    this.#numbers[FILES] = files;
-    this.#numbers[BYTES] = bytes;
-    this.#numbers[LINES] = this.#lines.write(lines);
     Atomics.store(this.#states, WRITE, UNPLACED);
     Atomics.store(this.#states, FILL, FILLED);
   }
@@ -163,19 +146,6 @@ export class SerialSlot {
 
   get length(): number {
     return this.#number(LENGTH);
-  }
-
-  get files(): number {
-    return this.#number(FILES);
-  }
-
-  get contentBytes(): number {
-    return this.#number(BYTES);
-  }
-
-  /** What the index says of the files that end here. */
-  get lines(): Buffer {
-    return this.#lines.subarray(0, this.#number(LINES));
   }
 
   /** Says where the bytes belong. From now on, and not before, the slot may be claimed to be written. */

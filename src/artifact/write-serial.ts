@@ -4,10 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { type FrameName, framesOf } from "../image/frames.ts";
-import { type IndexFile, IndexLines } from "../image/index-file.ts";
+import { indexWritten } from "../image/index-file.ts";
 import { OutputFile } from "../util/output-file.ts";
 import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
+import { FileTable } from "./file-table.ts";
 import { writeRun } from "./hand.ts";
 import { MANY_FILES } from "./read-tree.ts";
 import { MOST_THREADS, newSerialMemory, SerialHand, type SerialTask } from "./serial-hand.ts";
@@ -53,7 +54,7 @@ export async function writeSerial(job: SerialJob): Promise<BuiltImage> {
 }
 
 async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
-  const memory = newSerialMemory(job.names, job.frames, job.shape ?? SHAPE);
+  const memory = newSerialMemory(job.names, job.shape ?? SHAPE);
   using output = new OutputFile(job.out, job.mode);
   await using crew = new Crew(memory.signals, job.standBy);
   const { root } = job.names;
@@ -80,8 +81,10 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
   }
   crew.check();
   output.commit();
-  const { position: size, files, bytes, index } = sequencer;
-  return { size, sha256: sequencer.digest(), files, bytes, index };
+  const { count, pages } = job.names;
+  const table = new FileTable(memory.table);
+  const index = indexWritten(() => table.index(pages));
+  return { size: sequencer.position, sha256: sequencer.digest(), files: count, bytes: table.bytes, index };
 }
 
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
@@ -103,10 +106,6 @@ interface PlacedSlot {
 
 /** Sees the image through in order, and lends a hand where a stage would have it wait. */
 class SerialSequencer implements Disposable {
-  /** Files that are placed, and bytes in them. */
-  files = 0;
-  bytes = 0;
-  readonly #lines: IndexLines;
   readonly #hand: SerialHand;
   readonly #signals: Signals;
   readonly #output: OutputFile;
@@ -119,8 +118,7 @@ class SerialSequencer implements Disposable {
   #end = 0;
   #position = 0;
 
-  constructor({ names, frames }: SerialJob, task: SerialTask, output: OutputFile) {
-    this.#lines = new IndexLines(names.count, names.pages);
+  constructor({ frames }: SerialJob, task: SerialTask, output: OutputFile) {
     this.#hand = new SerialHand(task);
     this.#signals = new Signals(task.memory.signals);
     this.#output = output;
@@ -152,10 +150,6 @@ class SerialSequencer implements Disposable {
     return true;
   }
 
-  get index(): IndexFile {
-    return this.#lines.index;
-  }
-
   digest(): string {
     return this.#hash.digest("hex");
   }
@@ -182,9 +176,6 @@ class SerialSequencer implements Disposable {
     // What fails in front of it comes first.
     if (slot.failure !== undefined && this.#placed.length > 0) return false;
     this.#look(slot);
-    this.files += slot.files;
-    this.bytes += slot.contentBytes;
-    this.#lines.add(slot.lines);
     this.#part = slot.end > 0 ? 0 : this.#part + 1;
     if (slot.end > 0) batches.setTurn(slot.end);
     slot.place(this.#end);

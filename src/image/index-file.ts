@@ -15,9 +15,6 @@ export interface IndexEntry extends FileEntry {
 /** The line of one file. */
 export const indexLine = ({ id, size, path }: IndexEntry) => `${id} ${size} ${path}\n`;
 
-/** Bytes that a line has at most beside those of its path. */
-export const BESIDE_PATH = "0123456789012345678901234567890123456789 9007199254740991 \n".length;
-
 export function encodeIndex(entries: readonly IndexEntry[]): string {
   let text = "";
   for (const entry of entries) text += indexLine(entry);
@@ -30,18 +27,19 @@ export interface IndexFile {
   readonly entries: readonly IndexEntry[];
 }
 
-/** An index that was made here, in one form or the other: the other one is made when somebody asks for it. */
+/** An index that was made here, in one form or the other: what is not there is made when somebody asks for it. */
 class MadeIndex implements IndexFile {
+  readonly #write: () => Buffer;
   #bytes: Buffer | undefined;
   #entries: readonly IndexEntry[] | undefined;
 
-  constructor({ bytes, entries }: Partial<IndexFile>) {
-    this.#bytes = bytes;
+  constructor(write: () => Buffer, entries?: readonly IndexEntry[]) {
+    this.#write = write;
     this.#entries = entries;
   }
 
   get bytes(): Buffer {
-    return (this.#bytes ??= Buffer.from(encodeIndex(this.entries)));
+    return (this.#bytes ??= this.#write());
   }
 
   get entries(): readonly IndexEntry[] {
@@ -50,29 +48,11 @@ class MadeIndex implements IndexFile {
 }
 
 /** An index of these entries. */
-export const indexOf = (entries: readonly IndexEntry[]): IndexFile => new MadeIndex({ entries });
+export const indexOf = (entries: readonly IndexEntry[]): IndexFile =>
+  new MadeIndex(() => Buffer.from(encodeIndex(entries)), entries);
 
-/** An index that becomes known a few lines at a time, as bytes: of a large site that is a fraction of what entries take. */
-export class IndexLines {
-  /** Room for all of it; what is not written to costs nothing. */
-  readonly #bytes: Buffer;
-  #length = 0;
-
-  /** For so many files, and all their paths in whatever pieces. */
-  constructor(files: number, paths: readonly string[]) {
-    const most = paths.reduce((sum, text) => sum + Buffer.byteLength(text), files * BESIDE_PATH);
-    this.#bytes = Buffer.allocUnsafeSlow(most);
-  }
-
-  add(lines: Uint8Array): void {
-    this.#bytes.set(lines, this.#length);
-    this.#length += lines.length;
-  }
-
-  get index(): IndexFile {
-    return new MadeIndex({ bytes: this.#bytes.subarray(0, this.#length) });
-  }
-}
+/** An index whose bytes `write` gives. */
+export const indexWritten = (write: () => Buffer): IndexFile => new MadeIndex(write);
 
 /**
  * Reads an index back; throws MANIFEST_INVALID with the line that is wrong, of which the first has the number

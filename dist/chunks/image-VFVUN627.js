@@ -2,7 +2,7 @@ import{createRequire as requireFromModule}from"node:module";const require=requir
 const builtinModule=process.getBuiltinModule??require;
 const {readdirSync:_,statSync:M}=builtinModule("node:fs");
 const l=builtinModule("node:path");
-import{a as y,b as O}from"./chunk-MK3U4Q2C.js";import{a as T}from"./chunk-LBYJV3W5.js";import{b as k}from"./chunk-ZX4FIF7O.js";import{f as L,g as F,m as E,o as x}from"./chunk-2BE7EBN6.js";import{e as g}from"./chunk-J74ETAJI.js";import"./chunk-ZEWSEF7V.js";import"./chunk-473KY5NB.js";import{h as I,i as A,j as S,n as w}from"./chunk-EG6XSBID.js";import"./chunk-4GFWJ2VH.js";import{g as v}from"./chunk-6G3DHZTC.js";import{a as p}from"./chunk-ZGL6BNSK.js";import{e as u,f as d}from"./chunk-LDXI2OCE.js";var D=E.map(e=>`  ${e.padEnd(10)}  ${x(e).summary}`).join(`
+import{a as y,b as O}from"./chunk-MK3U4Q2C.js";import{a as T}from"./chunk-6SVUKLOR.js";import{b as k}from"./chunk-ZX4FIF7O.js";import{f as L,g as F,m as E,o as x}from"./chunk-2BE7EBN6.js";import{e as g}from"./chunk-J74ETAJI.js";import"./chunk-VY2HC2UY.js";import"./chunk-473KY5NB.js";import{h as I,i as A,j as S,n as w}from"./chunk-EG6XSBID.js";import"./chunk-4GFWJ2VH.js";import{g as v}from"./chunk-6G3DHZTC.js";import{a as p}from"./chunk-ZGL6BNSK.js";import{e as u,f as d}from"./chunk-LDXI2OCE.js";var D=E.map(e=>`  ${e.padEnd(10)}  ${x(e).summary}`).join(`
 `),ee={usage:"--from DIR --format F --out FILE [--size N] [--secret] [--sector-size N] [--arch A] [--name N]",about:`
 Makes a block image from a directory. The same files give the same bytes on any machine. Links are followed while they
 stay inside the directory; what the format cannot carry exactly is refused by name, all at once. With --secret the image

@@ -1,0 +1,16 @@
+var r={build:{summary:"run your build and split what it leaves into kernels and volumes: a release directory",load:async()=>(await import("./build-UZXFZ7HK.js")).build},check:{summary:"look for what would break a release, before it is deployed",load:async()=>(await import("./check-QUMAH2OU.js")).check},deploy:{summary:"push a release to a deployment repository",load:async()=>(await import("./deploy-WQFIVH4Z.js")).deploy},prune:{summary:"keep the last N deployments of a deployment repository",load:async()=>(await import("./prune-V5MM6YFY.js")).prune},"image create":{summary:"make a block image from a directory",load:async()=>(await import("./image-VFVUN627.js")).imageCreate},"image ls":{summary:"list the files in an image",load:async()=>(await import("./image-VFVUN627.js")).imageLs},"image cat":{summary:"print one file of an image",load:async()=>(await import("./image-VFVUN627.js")).imageCat},"image extract":{summary:"write the files of an image to a directory",load:async()=>(await import("./image-VFVUN627.js")).imageExtract},"image diff":{summary:"list what changed between two images, whatever their formats",load:async()=>(await import("./image-diff-DLEP6JLS.js")).imageDiff},"image replace":{summary:"put another volume into a kernel that one is linked into",load:async()=>(await import("./image-replace-R27ZTZZC.js")).imageReplace},inspect:{summary:"say what a kernel, an image, a manifest or a release directory is",load:async()=>(await import("./inspect-7EKZW6HI.js")).inspect},"host sync":{summary:"fetch the newest release, verify all of it, and make it current",load:async()=>(await import("./host-OQ762TT3.js")).hostSync},"host up":{summary:"follow the repository and keep its guest running; go back where a release does not serve",load:async()=>(await import("./host-OQ762TT3.js")).hostUpVerb},"host status":{summary:"what runs on this host, what is bad and why, what the last looks found",load:async()=>(await import("./host-control-DXOGKXTN.js")).hostStatusVerb},"host rollback":{summary:"go back to an earlier release, and stay there",load:async()=>(await import("./host-control-DXOGKXTN.js")).hostRollback},"host resume":{summary:"follow the repository again after a rollback, and forgive bad releases",load:async()=>(await import("./host-control-DXOGKXTN.js")).hostResume},demo:{summary:"the whole job, end to end, on this machine",load:async()=>(await import("./demo-YKXJUQ6J.js")).demo}};function i(e){for(let t of[2,1]){let a=e.slice(0,t).join(" ");if(e.length>=t&&Object.hasOwn(r,a))return{name:a,verb:r[a],rest:e.slice(t)}}}function n(e){let t=Object.keys(r).filter(a=>a.startsWith(`${e} `));if(t.length!==0)return`Usage: unikernel-deploy ${e} VERB [options]
+
+${o(t)}
+
+unikernel-deploy ${e} VERB --help tells more.
+`}function o(e){let t=Math.max(...e.map(a=>a.length));return e.map(a=>`  ${a.padEnd(t)}  ${r[a]?.summary}`).join(`
+`)}function s(e){return`unikernel-deploy ${e}: from pull request to running VM, for sites served by a unikernel
+
+Usage: unikernel-deploy VERB [options]
+
+${o(Object.keys(r))}
+
+unikernel-deploy VERB --help tells more. --version prints the version.
+Exit codes: 0 done; 1 a check found an error; 2 wrong usage, configuration or input; 3 something failed while doing;
+4 verification failed (digest, signature, downgrade).
+`}export{r as a,i as b,n as c,s as d};

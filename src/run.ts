@@ -9,7 +9,7 @@ import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source, uncommittedFiles } from "./build/source.ts";
 import type { BootReport } from "./checks/boot/report.ts";
-import { bootFindings } from "./checks/boot.ts";
+import { BOOT_CHECK, bootFindings } from "./checks/boot.ts";
 import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
 import { applyIgnores, IGNORE_RULE, passes } from "./checks/ignore.ts";
 import { CHECKS } from "./checks/index.ts";
@@ -221,9 +221,11 @@ async function bootKernels(
   return bootRelease({ release, settings: checks.boot, secretSizes: new Map(sizes), env, log });
 }
 
+const CHECK_IDS = [...CHECKS.map(({ id }) => id), BOOT_CHECK];
+
 function judge(found: readonly Finding[], boot: readonly BootReport[] | undefined, { checks }: Config): Judged {
   const booted = boot ? bootFindings(boot, checks.boot?.required ?? false) : [];
-  const { findings, ignored } = applyIgnores([...found, ...booted], checks.ignore);
+  const { findings, ignored } = applyIgnores([...found, ...booted], checks.ignore, CHECK_IDS);
   return { findings, ignored, ...(boot ? { boot } : {}), passed: passes(findings) };
 }
 

@@ -90,7 +90,7 @@ const PURE = [
   /^registry\/(?:address|challenge|refusal)\.ts$/,
   /^host\/(?:state|trust)\.ts$/,
   /^destination\/(?:destination|launch\/[a-z0-9]+|provenance|readme|runnable\/(?:oci|tags)|git-errors|host-keys)\.ts$/,
-  /^util\/(?:bytes|digest|hash-set|literals|log|mark-finder|pem|printable|same-lines|schema|size|ssh-key)\.ts$/,
+  /^util\/(?:bytes|digest|hash-set|literals|log|mark-finder|nearest|pem|printable|same-lines|schema|size|ssh-key)\.ts$/,
 ];
 const PURE_MODULES = new Set(["node:crypto", "node:zlib", "valibot", "yaml"]);
 /** Clocks, randomness and the outside world; doc comments may name them. */

@@ -1,4 +1,5 @@
 /** Which findings the user has chosen to live with, and the verdict on the rest. Pure. */
+import { nearestOf } from "../util/nearest.ts";
 import type { Finding } from "./check.ts";
 
 export interface Judged {
@@ -11,10 +12,14 @@ export interface Judged {
 export const IGNORE_RULE = "ignore";
 
 /**
- * Applies ignore rules, each `ID` or `ID:PATH`. A check that broke cannot be ignored by path. A rule that covers nothing
- * is itself a note: it hides the next finding nobody has looked at.
+ * Applies ignore rules, each `ID` or `ID:PATH`, of checks with these ids. A check that broke cannot be ignored by path. A rule
+ * that covers nothing is itself a note: it hides the next finding nobody has looked at.
  */
-export function applyIgnores(findings: readonly Finding[], rules: readonly string[]): Judged {
+export function applyIgnores(
+  findings: readonly Finding[],
+  rules: readonly string[],
+  checks: readonly string[],
+): Judged {
   const used = new Set<string>();
   const kept: Finding[] = [];
   const ignored: Finding[] = [];
@@ -28,14 +33,24 @@ export function applyIgnores(findings: readonly Finding[], rules: readonly strin
   }
   for (const rule of new Set(rules)) {
     if (used.has(rule)) continue;
-    kept.push({
-      check: IGNORE_RULE,
-      severity: "note",
-      message: `the ignore rule ${JSON.stringify(rule)} covers no finding`,
-      hint: "remove it, so that it does not hide the next one",
-    });
+    kept.push({ check: IGNORE_RULE, severity: "note", ...uselessness(rule, checks) });
   }
   return { findings: kept, ignored };
+}
+
+function uselessness(rule: string, checks: readonly string[]): { readonly message: string; readonly hint: string } {
+  const [id = ""] = rule.split(":");
+  if (checks.includes(id)) {
+    return {
+      message: `the ignore rule ${JSON.stringify(rule)} covers no finding`,
+      hint: "remove it, so that it does not hide the next one",
+    };
+  }
+  const nearest = nearestOf(id, checks);
+  return {
+    message: `the ignore rule ${JSON.stringify(rule)} covers no finding: there is no check ${JSON.stringify(id)}`,
+    hint: nearest === undefined ? `the checks are ${checks.join(", ")}` : `did you mean ${nearest}?`,
+  };
 }
 
 function covers(rule: string, finding: Finding): boolean {

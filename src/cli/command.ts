@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
+import { nearestOf } from "../util/nearest.ts";
 
 export interface Option {
   /** What the value is called in help; a switch where absent. */
@@ -67,7 +68,7 @@ export function parseCommand(command: Command, argv: readonly string[]): Argumen
       else positionals.push(token.value);
     } else {
       const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
-      const problem = optionProblem(token, option, values);
+      const problem = option ? optionProblem(token, option, values) : noOption(token.rawName, options);
       if (problem) problems.push(problem);
       values.set(token.name, [...(values.get(token.name) ?? []), ...(token.value === undefined ? [] : [token.value])]);
       collecting = option?.multiple ? token.name : undefined;
@@ -111,13 +112,17 @@ function tokens(argv: readonly string[], options: Readonly<Record<string, Option
   return parsed.tokens as readonly Token[];
 }
 
+function noOption(rawName: string, options: Readonly<Record<string, Option>>): string {
+  const nearest = nearestOf(rawName.replace(/^-+/, ""), Object.keys(options));
+  return `${rawName}: there is no such option${nearest === undefined ? "" : `; did you mean --${nearest}?`}`;
+}
+
 function optionProblem(
   token: Extract<Token, { kind: "option" }>,
-  option: Option | undefined,
+  option: Option,
   values: ReadonlyMap<string, readonly string[]>,
 ): string | undefined {
   const { rawName, value, inlineValue } = token;
-  if (!option) return `${rawName}: there is no such option`;
   if (option.value === undefined)
     return value === undefined ? undefined : `${rawName}: takes no value, found ${JSON.stringify(value)}`;
   if (value === undefined || value === "") return `${rawName}: needs a value (${option.value})`;

@@ -1,6 +1,7 @@
 /** The verb `image diff`. */
 import path from "node:path";
 import { type ScannedImage, scanImage } from "../artifact/scan-image.ts";
+import { DeployError } from "../errors.ts";
 import { count } from "../util/size.ts";
 import type { Command } from "./command.ts";
 import { openImage } from "./open-image.ts";
@@ -32,9 +33,16 @@ ids. The two images may have different formats. The exit code is 0 whether they 
 
 type Scanned = ScannedImage & { readonly format: string };
 
+/** Of two files, an error has to say which. */
 async function scan(file: string): Promise<Scanned> {
   using image = openImage(file);
-  return { ...(await scanImage(file, image.format)), format: image.format.name };
+  try {
+    return { ...(await scanImage(file, image.format)), format: image.format.name };
+  } catch (error) {
+    if (!(error instanceof DeployError) || error.message.includes(file)) throw error;
+    const { code, hint, problems } = error;
+    throw new DeployError(code, `${file}: ${error.message}`, { hint, problems, cause: error });
+  }
 }
 
 function difference(a: ScannedImage, b: ScannedImage) {

@@ -5,7 +5,7 @@ import { makeImage } from "../artifact/make-image.ts";
 import { readEntry } from "../artifact/read-entry.ts";
 import { DeployError } from "../errors.ts";
 import { DEFAULT_SYMBOL, OBJECT_ARCHES } from "../image/elf-object.ts";
-import type { LayoutOptions } from "../image/format.ts";
+import type { ImageFormat, LayoutOptions } from "../image/format.ts";
 import { FORMAT_NAMES, formatNamed } from "../image/formats.ts";
 import { makeDirectories } from "../util/files.ts";
 import { ImageWriter } from "../util/image-writer.ts";
@@ -44,7 +44,7 @@ ${FORMATS_HELP}`,
   ],
   async run(args, io) {
     const format = formatNamed(args.text("format") ?? "tar");
-    const options = layoutOptions(args);
+    const options = layoutOptions(args, format);
     const out = path.resolve(io.directory, args.text("out") as string);
     refuseOtherThanFile(out);
     const image = await makeImage({
@@ -127,25 +127,31 @@ export const imageExtract: Command = {
   },
 };
 
-/** Throws USAGE for each option that is no such thing. */
-function layoutOptions(args: Arguments): LayoutOptions {
-  const given = args.text("size");
-  const size = given === undefined ? undefined : parseSize(given);
-  if (given !== undefined && size === undefined) {
-    throw new DeployError("USAGE", `--size: expected a size such as 64MiB, found ${given}`);
-  }
-  const sector = args.text("sector-size");
-  if (sector !== undefined && sector !== "512" && sector !== "4096") {
-    throw new DeployError("USAGE", `--sector-size: expected 512 or 4096, found ${sector}`);
-  }
-  const arch = args.text("arch");
-  const symbol = args.text("name");
-  return {
-    ...(size === undefined ? {} : { size }),
+/** What the options of a layout are called here. */
+const LAYOUT_FLAGS = { size: "size", sectorSize: "sector-size", arch: "arch", symbol: "name" } as const;
+
+/** Throws USAGE with each option that is no such thing, or nothing that the format takes. */
+function layoutOptions(args: Arguments, format: ImageFormat): LayoutOptions {
+  const [size, sector, arch, symbol] = Object.values(LAYOUT_FLAGS).map((flag) => args.text(flag));
+  const bytes = size === undefined ? undefined : parseSize(size);
+  const problems: string[] = [];
+  if (size !== undefined && bytes === undefined) problems.push(`--size: expected a size such as 64MiB, found ${size}`);
+  if (sector !== undefined && sector !== "512" && sector !== "4096")
+    problems.push(`--sector-size: expected 512 or 4096, found ${sector}`);
+  const options = {
+    ...(bytes === undefined ? {} : { size: bytes }),
     ...(sector === undefined ? {} : { sectorSize: Number(sector) }),
     ...(arch === undefined ? {} : { arch }),
     ...(symbol === undefined ? {} : { symbol }),
   };
+  for (const option of Object.keys(options) as (keyof LayoutOptions)[]) {
+    if (!format.takes.includes(option)) problems.push(`--${LAYOUT_FLAGS[option]}: ${format.name} images have none`);
+  }
+  if (problems.length > 0) {
+    const title = problems.length === 1 ? "a mistake in the options" : `${problems.length} mistakes in the options`;
+    throw new DeployError("USAGE", title, { problems, hint: "--help says which format takes which option" });
+  }
+  return options;
 }
 
 /** An image takes the place of what has its name: of a device or a directory it must not. */

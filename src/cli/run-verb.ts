@@ -5,7 +5,7 @@ import { silentLog } from "../util/log.ts";
 import { printable } from "../util/printable.ts";
 import { type Command, type Io, parseCommand, renderHelp } from "./command.ts";
 import { terminalLog, writeAll } from "./terminal.ts";
-import { findVerb, renderGroup } from "./verbs.ts";
+import { findVerb, nearestVerb, renderGroup } from "./verbs.ts";
 
 /** The program that runs. */
 export interface Program {
@@ -31,15 +31,7 @@ async function run(argv: readonly string[], program: Program): Promise<number> {
     process.stdout.write(group);
     return argv.length === 1 ? 2 : 0;
   }
-  if (!found) {
-    const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
-    throw new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
-      hint:
-        group === undefined
-          ? "unikernel-deploy --help lists the verbs"
-          : `unikernel-deploy ${first} --help lists its verbs`,
-    });
-  }
+  if (!found) throw noVerb(argv, group);
   const command: Command = await found.verb.load();
   const rest = found.rest.map((word) => (word === "-h" ? "--help" : word));
   if (rest.includes("--help")) {
@@ -57,6 +49,15 @@ async function run(argv: readonly string[], program: Program): Promise<number> {
   }
   const args = parseCommand(command, rest);
   return command.run(args, openIo(argv, program));
+}
+
+function noVerb(argv: readonly string[], group: string | undefined): DeployError {
+  const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
+  const nearest = nearestVerb(words);
+  const list = group === undefined ? "--help lists the verbs" : `${argv[0]} --help lists its verbs`;
+  return new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
+    hint: `${nearest === undefined ? "" : `did you mean ${nearest}? `}unikernel-deploy ${list}`,
+  });
 }
 
 function openIo(argv: readonly string[], { version, root }: Program): Io {

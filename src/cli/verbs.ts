@@ -1,4 +1,5 @@
 /** The verbs of the command line. Each is loaded only when it is asked for. */
+import { nearestOf } from "../util/nearest.ts";
 import type { Command } from "./command.ts";
 
 interface Verb {
@@ -76,6 +77,18 @@ export function findVerb(argv: readonly string[]): { name: string; verb: Verb; r
       return { name, verb: VERBS[name] as Verb, rest: argv.slice(words) };
   }
   return undefined;
+}
+
+/** The verb that was probably meant by words that are none: misspelt, or the second of two; undefined where none is near. */
+export function nearestVerb([first = "", second = ""]: readonly string[]): string | undefined {
+  const names = Object.keys(VERBS);
+  const group = names.filter((name) => name.startsWith(`${first} `)).map((name) => name.slice(first.length + 1));
+  if (group.length > 0) {
+    const nearest = nearestOf(second, group);
+    return nearest === undefined ? undefined : `${first} ${nearest}`;
+  }
+  const words = `${first} ${second}`.trim();
+  return nearestOf(words, names) ?? nearestOf(first, names) ?? names.find((name) => name.endsWith(` ${first}`));
 }
 
 /** The verbs that begin with this word, for those who know no more than it; undefined where none does. */

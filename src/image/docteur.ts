@@ -25,6 +25,7 @@ export const docteur: PackedFormat = {
   name: "docteur",
   summary: "a git pack for MirageOS docteur: compressed, equal files stored once",
   rebuilds: false,
+  takes: [],
   check: checkDocteur,
   detect: detectDocteur,
   list: listDocteur,

@@ -33,6 +33,7 @@ export const elfObject: LaidOutFormat = {
   name: "elf-object",
   summary: "a tar volume as an object file, to be linked into a kernel and read in place",
   rebuilds: false,
+  takes: ["size", "arch", "symbol"],
   layout: layoutObject,
   detect: (source) => isObject(source) && volumeIn(source) !== undefined,
   *list(source) {

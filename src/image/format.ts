@@ -48,7 +48,7 @@ export interface ImageEntry extends FileEntry {
   readonly stored?: Stored;
 }
 
-/** What may be asked of a layout beside the tree; a format ignores what does not concern it. */
+/** What may be asked of a layout beside the tree; a format says what of it it `takes`, and ignores the rest. */
 export interface LayoutOptions {
   /** Total size in bytes where the caller wants head-room; the smallest that fits if absent. */
   readonly size?: number;
@@ -69,6 +69,7 @@ interface AnyFormat {
    * and the host puts the image together.
    */
   readonly rebuilds: boolean;
+  readonly takes: readonly (keyof LayoutOptions)[];
   /** Whether the first bytes look like this format; `list` decides. */
   detect(source: ByteSource): boolean;
   /**

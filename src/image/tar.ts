@@ -28,6 +28,7 @@ export const tar: LaidOutFormat = {
   name: "tar",
   summary: "files-only ustar, for MirageOS tar_kv_ro and anything that reads tar",
   rebuilds: true,
+  takes: ["size"],
   layout: layoutTar,
   detect: detectTar,
   list: listTar,

@@ -7,38 +7,51 @@ const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}:)?(\d{1,5}):(\d{1,5})$/;
 
 const secret = v.strictObject({ from: text, format: v.optional(text) });
 
-const launch = v.strictObject({
-  tender: v.optional(v.picklist(TENDERS), "auto"),
-  memory: v.optional(memory),
-  net: v.optional(
-    v.record(
-      v.string(),
-      v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,15}$/, "expected the name of a network interface, such as tap0")),
-    ),
-    {},
-  ),
-  forward: v.optional(
-    v.array(
-      v.pipe(
+const launch = v.pipe(
+  v.strictObject({
+    tender: v.optional(v.picklist(TENDERS), "auto"),
+    memory: v.optional(memory),
+    net: v.optional(
+      v.record(
         v.string(),
-        v.check(
-          (value) => ADDRESS.exec(value)?.slice(1).every(isPort) === true,
-          'expected a port of the host and one of the guest, such as "8080:80" or "127.0.0.1:8080:80"',
+        v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,15}$/, "expected the name of a network interface, such as tap0")),
+      ),
+      {},
+    ),
+    forward: v.optional(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.check(
+            (value) => ADDRESS.exec(value)?.slice(1).every(isPort) === true,
+            'expected a port of the host and one of the guest, such as "8080:80" or "127.0.0.1:8080:80"',
+          ),
         ),
       ),
+      [],
     ),
-    [],
-  ),
-  args: v.optional(v.array(line)),
-  command: v.optional(v.pipe(v.array(text), v.minLength(1, "expected a program and its arguments"))),
-  accel: v.optional(v.picklist(["auto", "kvm", "tcg"]), "auto"),
-  solo5: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^[0-9]+\.[0-9]+(?:\.[0-9]+)?$/, 'expected the version of a Solo5 release, such as "0.12.1"'),
+    args: v.optional(v.array(line)),
+    command: v.optional(v.pipe(v.array(text), v.minLength(1, "expected a program and its arguments"))),
+    accel: v.optional(v.picklist(["auto", "kvm", "tcg"]), "auto"),
+    solo5: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^[0-9]+\.[0-9]+(?:\.[0-9]+)?$/, 'expected the version of a Solo5 release, such as "0.12.1"'),
+      ),
     ),
+  }),
+  v.forward(
+    v.check(({ tender, command }) => tender !== "command" || command !== undefined, "missing, with tender: command"),
+    ["command"],
   ),
-});
+  v.forward(
+    v.check(
+      ({ tender, command }) => tender === "command" || command === undefined,
+      "nothing runs it: that takes tender: command",
+    ),
+    ["command"],
+  ),
+);
 
 const health = v.strictObject({
   url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s]+$/, "expected an http or https URL")),

@@ -41,7 +41,16 @@ export const LAYOUTS = ["image", "files"] as const;
 
 const volume = v.strictObject({
   from: v.optional(text),
-  format: v.optional(v.picklist(FORMAT_NAMES), "tar"),
+  format: v.optional(
+    v.pipe(
+      v.picklist(FORMAT_NAMES),
+      v.check(
+        (format) => format !== "elf-object",
+        "expected what a device can hold; an elf-object is linked into a kernel, and made by its build (image create)",
+      ),
+    ),
+    "tar",
+  ),
   device: v.optional(
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{1,67}$/, "expected 1 to 67 letters or digits, as Solo5 takes")),
   ),

@@ -1,5 +1,6 @@
 /** Every key that a schema does not know, with the one that was probably meant; valibot stops at one in each map. Pure. */
 import type * as v from "valibot";
+import { nearestOf } from "../util/nearest.ts";
 import type { SchemaProblem } from "../util/schema.ts";
 
 /** What we need to know of a schema; valibot's own types have it in pieces. */
@@ -39,32 +40,6 @@ function bare(schema: Shape): Shape {
 }
 
 function meant(key: string, entries: Readonly<Record<string, Shape>>): string {
-  const begun = Object.keys(entries).find((name) => key.length > 2 && name.startsWith(key));
-  if (begun !== undefined) return `; did you mean "${begun}"?`;
-  const [nearest] = Object.keys(entries)
-    .map((name) => ({ name, distance: distanceOf(key.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const near = nearest && nearest.distance <= Math.max(1, Math.floor(key.length / 3));
-  return near ? `; did you mean "${nearest.name}"?` : "";
-}
-
-/** A key longer than this is no slip of the pen. */
-const LONGEST = 64;
-
-/** Letters to change, add, leave out or swap with their neighbour (optimal string alignment). */
-function distanceOf(a: string, b: string): number {
-  if (a.length > LONGEST) return LONGEST;
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  const at = (i: number, j: number) => rows[i]?.[j] as number;
-  for (let i = 1; i <= a.length; i++) {
-    rows.push([i]);
-    for (let j = 1; j <= b.length; j++) {
-      const change = a[i - 1] === b[j - 1] ? 0 : 1;
-      let least = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + change);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        least = Math.min(least, at(i - 2, j - 2) + 1);
-      (rows[i] as number[]).push(least);
-    }
-  }
-  return at(a.length, b.length);
+  const nearest = nearestOf(key, Object.keys(entries));
+  return nearest === undefined ? "" : `; did you mean "${nearest}"?`;
 }

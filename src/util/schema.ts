@@ -27,11 +27,14 @@ function pathOf(issue: v.BaseIssue<unknown>): (string | number)[] {
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind !== "schema") return `${issue.message}, found ${found(issue)}`;
+  // A rule about several keys of a map names them; all of the map would hide that.
+  if (issue.kind !== "schema") return isMap(issue.input) ? issue.message : `${issue.message}, found ${found(issue)}`;
   if (issue.expected === "never") return "unknown key";
   if (issue.received === "undefined") return "missing";
   return `expected ${expectation(issue.expected)}, found ${found(issue)}`;
 }
+
+const isMap = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 function found(issue: v.BaseIssue<unknown>): string {
   const text = JSON.stringify(issue.input) ?? issue.received;

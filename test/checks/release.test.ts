@@ -234,6 +234,7 @@ describe("the list of checks", () => {
 });
 
 describe("ignoring", () => {
+  const IDS = ["site-links", "site-index", "release-size"];
   const finding = (check: string, path?: string): Finding => ({
     check,
     severity: "error",
@@ -243,16 +244,16 @@ describe("ignoring", () => {
 
   it("goes by check, or by check and path", () => {
     const findings = [finding("site-links", "a:b.html"), finding("site-links", "c.html"), finding("release-size")];
-    assert.deepEqual(applyIgnores(findings, ["site-links"]).findings, [findings[2]]);
-    const byPath = applyIgnores(findings, ["site-links:a:b.html", "release-size"]);
+    assert.deepEqual(applyIgnores(findings, ["site-links"], IDS).findings, [findings[2]]);
+    const byPath = applyIgnores(findings, ["site-links:a:b.html", "release-size"], IDS);
     assert.deepEqual(byPath.findings, [findings[1]]);
     assert.deepEqual(byPath.ignored, [findings[0], findings[2]]);
     assert.equal(passes(byPath.findings), false);
-    assert.equal(passes(applyIgnores(findings, ["site-links", "release-size"]).findings), true);
+    assert.equal(passes(applyIgnores(findings, ["site-links", "release-size"], IDS).findings), true);
   });
 
   it("notes rules that cover nothing", () => {
-    const { findings } = applyIgnores([], ["site-links", "site-links:x.html"]);
+    const { findings } = applyIgnores([], ["site-links", "site-links:x.html"], IDS);
     assert.deepEqual(
       findings.map(({ severity, check }) => [severity, check]),
       [
@@ -261,6 +262,18 @@ describe("ignoring", () => {
       ],
     );
     assert.equal(passes(findings), true);
+  });
+
+  it("says so where a rule names no check, and which was probably meant", () => {
+    const { findings } = applyIgnores([], ["site-link", "nothing:a.html", "site-links"], IDS);
+    assert.deepEqual(
+      findings.map(({ message, hint }) => [message.split(": ")[1], hint]),
+      [
+        ['there is no check "site-link"', "did you mean site-links?"],
+        ['there is no check "nothing"', "the checks are site-links, site-index, release-size"],
+        [undefined, "remove it, so that it does not hide the next one"],
+      ],
+    );
   });
 });
 

@@ -610,7 +610,14 @@ const CONFIGS: readonly Row[] = [
   }),
   flags("a name that is not UTF-8", ["image", "ls", "caf\ufffd.img"], { ...usage, says: ["not UTF-8"] }),
   flags("a directory where an image is expected", ["image", "ls", "_site"], { ...usage, says: ["_site: a directory"] }),
-  flags("no verb that there is", ["bild"], { ...usage, says: ['there is no verb "bild"'] }),
+  flags("no verb that there is", ["bild"], { ...usage, says: ['there is no verb "bild"', "did you mean build?"] }),
+  flags("no verb of its group", ["image", "craete"], { ...usage, says: ["did you mean image create?"] }),
+  flags("a verb without its group", ["rollback"], { ...usage, says: ["did you mean host rollback?"] }),
+  flags("a misspelt flag", [...BUILD, "--comand", "true"], { ...usage, says: ["did you mean --command?"] }),
+  flags("a volume that no device can hold", [...BUILD, "--format", "elf-object"], {
+    ...badConfig,
+    says: ["--format: expected what a device can hold"],
+  }),
   flags("an unknown flag", [...BUILD, "--compress"], { ...usage, says: ["--compress: there is no such option"] }),
   flags("a flag without its value", ["build", "--kernel", "www.hvt", "--data", "_site", "--out"], {
     ...usage,

@@ -148,11 +148,48 @@ describe("image", () => {
       ["--format", "fat", "--sector-size", "1000"],
       ["--format", "elf-object", "--arch", "z80"],
       ["--format", "elf-object", "--name", "a b"],
+      ["--format", "tar", "--sector-size", "512"],
+      ["--format", "fat", "--arch", "arm"],
+      ["--format", "docteur", "--size", "1MiB"],
     ];
     for (const options of wrong) {
       const ran = await runCli(directory.path, ["image", "create", "--from", "site", "--out", "image", ...options]);
       assert.equal(ran.code, 2, options.join(" "));
       assert.doesNotMatch(ran.stderr, /This is a fault of/);
+    }
+  });
+});
+
+describe("mistakes in options and images", () => {
+  test("are listed all at once", async () => {
+    await using directory = await tempDir("formats");
+    await writeTree(directory.join("site"), SITE);
+    const options = ["--sector-size", "512", "--arch", "arm", "--size", "some"];
+    const ran = await runCli(directory.path, ["image", "create", "--from", "site", "--out", "image", ...options]);
+    assert.equal(ran.code, 2);
+    const lines = ran.stderr.split("\n").filter((line) => line.startsWith("  - "));
+    assert.deepEqual(lines, [
+      "  - --size: expected a size such as 64MiB, found some",
+      "  - --sector-size: tar images have none",
+      "  - --arch: tar images have none",
+    ]);
+  });
+
+  test("name the one of two images that is damaged", async () => {
+    await using directory = await tempDir("formats");
+    await writeTree(directory.join("site"), SITE);
+    await ask(directory.path, "image", "create", "--from", "site", "--out", "good.img");
+    const bytes = await readFile(directory.join("good.img"));
+    bytes.write("XXXX", 124, "latin1");
+    await writeFile(directory.join("bad.img"), bytes);
+    for (const pair of [
+      ["good.img", "bad.img"],
+      ["bad.img", "good.img"],
+    ]) {
+      const ran = await runCli(directory.path, ["image", "diff", ...pair]);
+      assert.equal(ran.code, 2);
+      assert.match(ran.stderr, /bad\.img: not a tar image/);
+      assert.doesNotMatch(ran.stderr, /good\.img/);
     }
   });
 });

@@ -267,6 +267,12 @@ describe("host.yml", () => {
   });
 
   const wrong: readonly (readonly [string, string, string])[] = [
+    ["a command for another tender", "launch: {command: [a]}", "host.yml:5: launch.command: nothing runs it"],
+    [
+      "a tender without its command",
+      "launch: {tender: command}",
+      "host.yml:5: launch.command: missing, with tender: command",
+    ],
     ["an unknown key", "stat: s", "host.yml:5: stat: unknown key"],
     ["a branch with a colon", "branch: a:b", "host.yml:5: branch: expected a branch name"],
     ["a path that climbs", "path: ../x", "host.yml:5: path: expected a relative directory"],

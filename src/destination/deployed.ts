@@ -2,6 +2,7 @@
 import { DeployError } from "../errors.ts";
 import { parseManifest } from "../manifest/manifest.ts";
 import { isDataVolume, type ReleaseManifest } from "../manifest/schema.ts";
+import type { Log } from "../util/log.ts";
 import type { Deployed } from "./contents.ts";
 import type { Published, PublishOptions } from "./destination.ts";
 import type { Tip, Workbench } from "./work-repository.ts";
@@ -110,23 +111,44 @@ export async function ownDeployed(
   manifest: ReleaseManifest,
   { place, sign, isOwnSignature }: Pick<PublishOptions, "sign" | "isOwnSignature"> & { readonly place: Place },
 ): Promise<Deployed | undefined> {
-  if (sign && (await signatureProblem(work, tip.commit, { place, isOwnSignature })) !== undefined) return undefined;
+  if (sign && (await signatureProblem(await signedIn(work, tip.commit, place), isOwnSignature)) !== undefined)
+    return undefined;
   const prefix = prefixOf(place);
   return { manifest, blobId: (path) => tip.tree.get(prefix + path)?.id };
 }
 
-/** Why the release in a commit is not as our key would have it. */
-export async function signatureProblem(
-  work: Pick<Workbench, "readFile">,
-  commit: string,
-  { place, isOwnSignature }: Pick<PublishOptions, "isOwnSignature"> & { readonly place: Place },
-): Promise<"not signed" | "signed with another key" | undefined> {
+/** The bytes of a manifest and of its signature, as far as they are there. */
+export interface Signed {
+  readonly text: Uint8Array | undefined;
+  readonly signature: Uint8Array | undefined;
+}
+
+/** Those of the release in a commit. */
+export async function signedIn(work: Pick<Workbench, "readFile">, commit: string, place: Place): Promise<Signed> {
   const manifest = `${prefixOf(place)}manifest.json`;
   const text = await work.readFile(commit, manifest);
-  const signature = await work.readFile(commit, `${manifest}.sig`);
+  return { text, signature: await work.readFile(commit, `${manifest}.sig`) };
+}
+
+/** Why a release is not as our key would have it. */
+async function signatureProblem(
+  { text, signature }: Signed,
+  isOwnSignature: PublishOptions["isOwnSignature"],
+): Promise<"not signed" | "signed with another key" | undefined> {
   if (!text || !signature) return "not signed";
-  const isOurs = await isOwnSignature?.(text.toString("utf8"), signature.toString("latin1"));
+  const isOurs = await isOwnSignature?.(Buffer.from(text).toString("utf8"), Buffer.from(signature).toString("latin1"));
   return isOurs ? undefined : "signed with another key";
+}
+
+/** Says of a release that stays as it is that our key has not signed it, where we would have. */
+export async function warnOfSignature(
+  log: Log,
+  { sequence }: ReleaseManifest,
+  read: () => Promise<Signed>,
+  { sign, isOwnSignature }: PublishOptions,
+): Promise<void> {
+  const problem = sign && (await signatureProblem(await read(), isOwnSignature));
+  if (problem) log.warning(`release ${sequence} is ${problem}; force deploys it again, signed with this one`);
 }
 
 export type Earlier = Pick<Published, "outcome" | "manifest" | "revision">;

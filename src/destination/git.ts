@@ -20,7 +20,8 @@ import {
   refuseOtherBytes,
   refuseOtherSite,
   refuseSource,
-  signatureProblem,
+  signedIn,
+  warnOfSignature,
 } from "./deployed.ts";
 import type { Destination, Published, PublishOptions } from "./destination.ts";
 import { type Loss, lossOf } from "./loss.ts";
@@ -274,12 +275,8 @@ async function earlierOutcome(
       );
     }
     if (isHere) {
-      const problem = publishing.sign && (await signatureProblem(work, tagged.commit, { ...publishing, place }));
-      if (problem) {
-        options.log.warning(
-          `release ${tagged.manifest.sequence} is ${problem}; force deploys it again, signed with this one`,
-        );
-      }
+      const signed = () => signedIn(work, tagged.commit, place);
+      await warnOfSignature(options.log, tagged.manifest, signed, publishing);
       return { outcome: "unchanged", manifest: tagged.manifest, revision: tagged.commit };
     }
   }

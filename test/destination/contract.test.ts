@@ -19,10 +19,10 @@ async function gitPlace(): Promise<Place> {
   const dir = stack.use(await tempDir("git-place"));
   const repository = await server.createRepository("www");
   return {
-    open() {
+    open(log = silentLog) {
       const address = server.repositoryUrl("www", "git");
       const access = stack.use(openAccess({ repository: address, directory: dir.path, env: gitEnvironment() }));
-      return gitDestination({ access, branch: "main", path: "", log: silentLog, random });
+      return gitDestination({ access, branch: "main", path: "", log, random });
     },
     async spoil() {
       const clone = dir.join("clone");
@@ -40,7 +40,7 @@ async function ociPlace(): Promise<Place> {
   const server = await startRegistry();
   const registry = () => openRegistry({ address: server.address("site/www"), env: {}, log: silentLog });
   return {
-    open: () => ociDestination({ registry: registry(), branch: "main", log: silentLog, random }),
+    open: (log = silentLog) => ociDestination({ registry: registry(), branch: "main", log, random }),
     async spoil() {
       const own = await registry().readManifest("latest");
       const other = (own?.bytes.toString("utf8") ?? "").replace(/"artifactType":"[^"]*"/, '"artifactType":"text/html"');

@@ -4,13 +4,14 @@ import { describe, test } from "node:test";
 import type { Destination, Published, PublishOptions } from "../../src/destination/destination.ts";
 import { DeployError } from "../../src/errors.ts";
 import type { Release } from "../../src/release/release.ts";
+import { type Log, silentLog } from "../../src/util/log.ts";
 import { buildRelease } from "../support/release.ts";
 import { tempDir } from "../support/temp.ts";
 
 /** An empty place for releases, with all that keeps it there. */
 export interface Place extends AsyncDisposable {
   /** A destination as one deploy opens it. */
-  open(): Destination;
+  open(log?: Log): Destination;
   /** Puts something that is no release where the newest one is. */
   spoil(): Promise<void>;
   /** Everything that readers see: names and what they are for. */
@@ -191,6 +192,31 @@ export function destinationContract(kind: string, newPlace: () => Promise<Place>
       const sign = async (text: string) => `signature ${signed.push(text)}\n`;
       await place.open().publish(await releaseAt(dir.path, 1), options({ sign }));
       assert.deepEqual(JSON.parse(signed.at(-1) ?? ""), await place.open().deployed());
+    });
+
+    test("says of a release that is there already that nobody, or another key, has signed it", async () => {
+      await using place = await newPlace();
+      await using dir = await tempDir("contract");
+      const release = await releaseAt(dir.path, 1);
+      const warnings = async (key: string | undefined, force = false) => {
+        const told: string[] = [];
+        const log: Log = { ...silentLog, warning: (text) => void told.push(text) };
+        const sign = key === undefined ? undefined : async (text: string) => `${key} ${text.length}\n`;
+        const isOwnSignature = async (text: string, signature: string) => signature === `${key} ${text.length}\n`;
+        const { outcome } = await place.open(log).publish(release, options({ sign, isOwnSignature, force }));
+        assert.equal(outcome, force ? "deployed" : "unchanged");
+        return told;
+      };
+      await place.open().publish(release, options());
+      assert.deepEqual(await warnings(undefined), []);
+      assert.deepEqual(await warnings("our key"), [
+        "release 1 is not signed; force deploys it again, signed with this one",
+      ]);
+      assert.deepEqual(await warnings("our key", true), []);
+      assert.deepEqual(await warnings("our key"), []);
+      assert.deepEqual(await warnings("another"), [
+        "release 2 is signed with another key; force deploys it again, signed with this one",
+      ]);
     });
 
     test("keeps order when many deploy at once", async () => {

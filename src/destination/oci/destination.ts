@@ -7,13 +7,13 @@ import { sha256 } from "../../util/digest.ts";
 import type { Log } from "../../util/log.ts";
 import { formatSize } from "../../util/size.ts";
 import { arrange, type Contents, renumber } from "../contents.ts";
-import { refuseOtherBytes } from "../deployed.ts";
+import { refuseOtherBytes, warnOfSignature } from "../deployed.ts";
 import type { Destination, Published, PublishOptions } from "../destination.ts";
 import { encodeArtifact, type Layer } from "./artifact.ts";
 import { parcelsOf, sendParcels } from "./parcels.ts";
 import { shorten } from "./retention.ts";
 import { type Candidate, settle } from "./settle.ts";
-import { announce, type FollowingTag, posted, type Posted, readManifestOf, readPosted } from "./shelf.ts";
+import { announce, type FollowingTag, posted, type Posted, readManifestOf, readPosted, readSigned } from "./shelf.ts";
 import { tagNames, type TagNames } from "./tags.ts";
 
 /** What goes along with a release: runnable images, signatures. */
@@ -169,6 +169,8 @@ async function earlierOf(
     // An announcement that others have overtaken before it came to anything is as good as none.
     const hasDecided = names.sources(tags).has(source.commit) && !(await isLost(earlier, newest, publishing));
     if (earlier === newest || hasDecided) {
+      const { log, registry } = options;
+      await warnOfSignature(log, theirs, () => readSigned(registry, earlier), publishing);
       return published(publication, { outcome: "unchanged", manifest: theirs, revision: earlier.digest });
     }
   }

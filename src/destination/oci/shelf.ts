@@ -3,6 +3,7 @@ import { DeployError } from "../../errors.ts";
 import { MAX_MANIFEST, parseManifest } from "../../manifest/manifest.ts";
 import type { ReleaseManifest } from "../../manifest/schema.ts";
 import type { Registry } from "../../registry/registry.ts";
+import type { Signed } from "../deployed.ts";
 import { ARTIFACT_MEDIA_TYPE, decodeArtifact, type Layer, markSuperseded, type ReleaseArtifact } from "./artifact.ts";
 import type { TagNames } from "./tags.ts";
 
@@ -48,6 +49,21 @@ export async function readManifestOf(registry: Registry, release: Posted): Promi
   const { name, sequence, source } = manifest;
   if (name === release.name && sequence === release.sequence && source.commit === release.commit) return manifest;
   throw foreign(where, ["manifest.json and the artifact's annotations are not about the same release"]);
+}
+
+/** Bytes of a signature; one of ours has a few hundred. */
+const MAX_SIGNATURE = 64 * 1024;
+
+/** The manifest and its signature; either is absent where the release has none that could be read. */
+export async function readSigned(registry: Registry, { layers }: Posted): Promise<Signed> {
+  const read = async (name: string, most: number) => {
+    const layer = layers.find(({ path, size }) => path === name && size <= most);
+    return layer && readLayer(registry, layer);
+  };
+  return {
+    text: await read("manifest.json", MAX_MANIFEST),
+    signature: await read("manifest.json.sig", MAX_SIGNATURE),
+  };
 }
 
 /** A small file of a release, verified. */

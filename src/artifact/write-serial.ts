@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { type FrameName, framesOf } from "../image/frames.ts";
-import { indexWritten } from "../image/index-file.ts";
+import { type IndexFile, indexWritten } from "../image/index-file.ts";
 import { OutputFile } from "../util/output-file.ts";
 import { Crew, CrewLost, type StandBy, USUAL_THREADS } from "./crew.ts";
 import { decodeFailure } from "./failure.ts";
@@ -83,9 +83,12 @@ async function writeWith(threads: number, job: SerialJob): Promise<BuiltImage> {
   output.commit();
   const { count, pages } = job.names;
   const table = new FileTable(memory.table);
-  const index = indexWritten(() => table.index(pages));
+  const index = indexFrom(table, pages);
   return { size: sequencer.position, sha256: sequencer.digest(), files: count, bytes: table.bytes, index };
 }
+
+/** Where this is written down it keeps nothing else of the image in memory. */
+const indexFrom = (table: FileTable, pages: readonly string[]): IndexFile => indexWritten(() => table.index(pages));
 
 /** Bytes between two turns of the rest of the process, and between two words of progress. */
 const TURN = 16 * 1024 * 1024;

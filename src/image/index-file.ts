@@ -29,7 +29,7 @@ export interface IndexFile {
 
 /** An index that was made here, in one form or the other: what is not there is made when somebody asks for it. */
 class MadeIndex implements IndexFile {
-  readonly #write: () => Buffer;
+  #write: (() => Buffer) | undefined;
   #bytes: Buffer | undefined;
   #entries: readonly IndexEntry[] | undefined;
 
@@ -39,7 +39,11 @@ class MadeIndex implements IndexFile {
   }
 
   get bytes(): Buffer {
-    return (this.#bytes ??= this.#write());
+    if (this.#write) {
+      this.#bytes = this.#write();
+      this.#write = undefined;
+    }
+    return this.#bytes as Buffer;
   }
 
   get entries(): readonly IndexEntry[] {

@@ -41,6 +41,8 @@ export function parseAddress(address: string): RegistryAddress {
   if (!NAME.test(name) || host.length + name.length > MAX_LENGTH) throw badName(host, name);
   const plain = scheme === "oci+http" || LOOPBACK.test(host);
   const origin = `${plain ? "http" : "https"}://${host === "docker.io" ? "registry-1.docker.io" : host}`;
+  if (!URL.canParse(origin))
+    throw new DeployError("USAGE", `${text}: there can be no host or port ${host}`, { hint: HINT });
   return {
     text,
     origin: new URL(origin).origin,

@@ -155,8 +155,12 @@ function connectionError(error: unknown, { address, signal, env }: Circumstances
     hint: env.HTTPS_PROXY || env.https_proxy ? PROXY : "check the address and the network, then run again",
     cause: error,
   });
-  return LASTING.test(code) ? failure : new Transient(failure);
+  return LASTING.test(code) || isBadPort(error) ? failure : new Transient(failure);
 }
+
+/** Ports that fetch asks nobody at, as those of other protocols (Fetch standard, "Port blocking"). It has no code for that. */
+const isBadPort = (error: unknown) =>
+  error instanceof Error && error.cause instanceof Error && error.cause.message === "bad port";
 
 const PROXY = "to go through HTTPS_PROXY, set NODE_USE_ENV_PROXY=1 (Node 24); else check the address and the network";
 

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readFile, realpath } from "node:fs/promises";
+import path from "node:path";
 import { describe, test } from "node:test";
-import { isEnd, stopsAtEnd } from "../../src/artifact/short-reads.ts";
+import { pathToFileURL } from "node:url";
+import { hasMountBelow, isEnd, stopsAtEnd } from "../../src/artifact/short-reads.ts";
 import { CLI } from "../support/project.ts";
 import { run } from "../support/process.ts";
 import { tempDir, writeTree } from "../support/temp.ts";
@@ -15,7 +17,6 @@ const NAMES: Record<string, boolean> = {
   f2fs: true,
   tmpfs: true,
   ramfs: true,
-  overlayfs: true,
 };
 
 describe("short reads", () => {
@@ -24,10 +25,38 @@ describe("short reads", () => {
       if (!existsSync(directory)) continue;
       const { stdout, status } = spawnSync("stat", ["--file-system", "--format=%T", directory], { encoding: "utf8" });
       if (status !== 0) return t.skip("no stat here that knows file systems");
-      assert.equal(stopsAtEnd(directory), NAMES[stdout.trim()] ?? false, `${directory} is ${stdout}`);
+      const expected =
+        (NAMES[stdout.trim()] ?? false) && !hasMountBelow(directory, readFileSync("/proc/self/mountinfo", "utf8"));
+      assert.equal(stopsAtEnd(directory), expected, `${directory} is ${stdout}`);
     }
     assert.equal(stopsAtEnd("/proc"), false);
     assert.equal(stopsAtEnd("/nowhere/at/all"), false);
+  });
+
+  test("say nothing where something else is mounted below", async (t) => {
+    await using directory = await tempDir("image");
+    const site = await realpath(directory.path);
+    if (!stopsAtEnd(site)) return t.skip(`${site} is on a file system of another kind`);
+    await mkdir(path.join(site, "a b"));
+    const module = pathToFileURL(path.resolve("src/artifact/short-reads.ts")).href;
+    const ask = `import("${module}").then((m) => process.stdout.write(String(m.stopsAtEnd(process.argv[1]))))`;
+    const script = 'mount -t tmpfs none "$1/a b" && exec "$2" -e "$3" "$1"';
+    const args = ["--mount", "--map-root-user", "sh", "-c", script, "sh", site, process.execPath, ask];
+    const { status, stdout, stderr } = spawnSync("unshare", args, { encoding: "utf8" });
+    if (status !== 0 && /unshare|mount:/.test(stderr)) return t.skip(`nothing can be mounted here: ${stderr.trim()}`);
+    assert.equal(stdout, "false", stderr);
+    assert.equal(stopsAtEnd(site), true);
+  });
+
+  test("are known by what the system says of mounts", () => {
+    const line = (place: string) => `36 35 98:0 /mnt1 ${place} rw,noatime master:1 - ext3 /dev/root rw,errors=continue`;
+    const has = (directory: string, ...places: string[]) => hasMountBelow(directory, places.map(line).join("\n"));
+    assert.equal(has("/work/site", "/", "/work", "/work/site", "/work/site2", "/work/sit"), false);
+    assert.equal(has("/work/site", "/", "/work/site/media"), true);
+    assert.equal(has("/work/a site", "/work/a\\040site/b"), true);
+    assert.equal(has("/", "/"), false);
+    assert.equal(has("/", "/", "/proc"), true);
+    assert.equal(hasMountBelow("/work", ""), false);
   });
 
   test("say nothing where a failure may have cut them", () => {
@@ -54,6 +83,8 @@ describe("short reads", () => {
       process.execPath,
       CLI,
     ];
+    const probe = spawnSync("strace", ["--output=/dev/null", "true"], { encoding: "utf8" });
+    if (probe.status !== 0) return t.skip(`nothing can be traced here: ${probe.stderr.trim()}`);
     await run("strace", [...args, "image", "create", "--from", site, "--out", directory.join("image")]);
     const lines = (await readFile(trace, "utf8")).split("\n");
     const reads = (name: string) =>

@@ -127,6 +127,14 @@ describe("blobs", { skip: noRegistry }, () => {
 });
 
 describe("what a registry answers", () => {
+  test("is not waited for at a port that no request goes to", async () => {
+    const told: string[] = [];
+    const log = { ...silentLog, info: (text: string) => void told.push(text) };
+    const registry = openRegistry({ address: "oci://localhost:1/www", env: {}, log, random: () => 0 });
+    await assert.rejects(registry.tags(), fails("REPOSITORY_UNREACHABLE", /bad port/));
+    assert.deepEqual(told, []);
+  });
+
   test("is bounded, and taken for what it is", async () => {
     const answers = new Map<
       string,
@@ -243,6 +251,8 @@ describe("addresses", () => {
       ["oci://-x/www", /host/],
       ["oci://a b/www", /host/],
       ["https://ghcr.io/www", /not the address/],
+      ["oci://localhost:99999/www", /no host or port localhost:99999/],
+      ["oci://999.999.999.999/www", /no host or port/],
       [`oci://ghcr.io/${"x".repeat(300)}`, /not the name/],
     ] as const;
     for (const [address, words] of wrong) {

@@ -2,7 +2,7 @@ import{createRequire as requireFromModule}from"node:module";const require=requir
 const builtinModule=process.getBuiltinModule??require;
 const {readdirSync:D,statSync:M}=builtinModule("node:fs");
 const l=builtinModule("node:path");
-import{a as g,b as T}from"./chunk-QRAKSGCT.js";import{a as O}from"./chunk-HIQ3WVOG.js";import{b as S}from"./chunk-ZX4FIF7O.js";import{f as A,g as F,m as E,o as b}from"./chunk-YIRVCXHL.js";import{e as y}from"./chunk-J74ETAJI.js";import"./chunk-VY2HC2UY.js";import"./chunk-4EQXS5GC.js";import{h as I,i as x,j as L,n as w}from"./chunk-EG6XSBID.js";import"./chunk-4GFWJ2VH.js";import{g as v}from"./chunk-6G3DHZTC.js";import{a as d}from"./chunk-ZGL6BNSK.js";import{e as u,f as h}from"./chunk-LDXI2OCE.js";var B=E.map(t=>`  ${t.padEnd(10)}  ${b(t).summary}`).join(`
+import{a as g,b as T}from"./chunk-QRAKSGCT.js";import{a as O}from"./chunk-4MGYKA64.js";import{b as S}from"./chunk-ZX4FIF7O.js";import{f as A,g as F,m as E,o as b}from"./chunk-YIRVCXHL.js";import{e as y}from"./chunk-J74ETAJI.js";import"./chunk-PIBMCEQ2.js";import"./chunk-4EQXS5GC.js";import{h as I,i as x,j as L,n as w}from"./chunk-EG6XSBID.js";import"./chunk-4GFWJ2VH.js";import{g as v}from"./chunk-6G3DHZTC.js";import{a as d}from"./chunk-ZGL6BNSK.js";import{e as u,f as h}from"./chunk-LDXI2OCE.js";var B=E.map(t=>`  ${t.padEnd(10)}  ${b(t).summary}`).join(`
 `),te={usage:"--from DIR --format F --out FILE [--size N] [--secret] [--sector-size N] [--arch A] [--name N]",about:`
 Makes a block image from a directory. The same files give the same bytes on any machine. Links are followed while they
 stay inside the directory; what the format cannot carry exactly is refused by name, all at once. With --secret the image

@@ -45,7 +45,12 @@ async function main(): Promise<void> {
   for (const { level, title, message, file, line } of result.annotations) {
     annotate[level](message, { title, ...(file ? { file } : {}), ...(line ? { startLine: line } : {}) });
   }
-  await core.summary.addRaw(result.summary).write();
+  try {
+    await core.summary.addRaw(result.summary).write();
+  } catch (error) {
+    // Everything is done by now; a step that fails would say otherwise.
+    log.warning(`the summary of this run cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+  }
   if (result.failure !== undefined) core.setFailed(result.failure);
 }
 

@@ -22,8 +22,8 @@ export interface Source {
  * (GITHUB_SHA and friends). Throws SOURCE_UNKNOWN where neither names a commit.
  */
 export async function readSource(directory: string, env: NodeJS.ProcessEnv): Promise<Source> {
-  const head = await gitOutput(directory, env, ["log", "-1", "--format=%H %cI"]);
-  const [commit, date] = head?.split(" ") ?? [env.GITHUB_SHA];
+  const head = await gitOutput(directory, env, ["log", "-1", "--format=%H %ct"]);
+  const [commit, seconds] = head?.split(" ") ?? [env.GITHUB_SHA];
   if (commit === undefined || !isHex(commit, 40, 64)) {
     const told = commit === undefined ? "" : `, and GITHUB_SHA is no commit: ${JSON.stringify(commit)}`;
     throw new DeployError("SOURCE_UNKNOWN", `${directory} is not in a git checkout with a commit${told}`, {
@@ -37,7 +37,7 @@ export async function readSource(directory: string, env: NodeJS.ProcessEnv): Pro
     ...(remote ? { repository: remote } : {}),
     commit,
     ...(ref ? { ref } : {}),
-    ...(date ? { committedAt: utc(date) } : {}),
+    ...(seconds === undefined ? {} : { committedAt: committerTime(commit, Number(seconds)) }),
     ...runUrl(env),
   };
 }
@@ -78,7 +78,16 @@ function runUrl(env: NodeJS.ProcessEnv): { run?: string } {
   return { run: `${repository}/actions/runs/${env.GITHUB_RUN_ID}` };
 }
 
-const utc = (date: string) => new Date(date).toISOString().replace(".000Z", "Z");
+/** The first second of the year 0 and the last of 9999; RFC 3339 has no others. */
+const [FIRST_SECOND, LAST_SECOND] = [-62_167_219_200, 253_402_300_799];
+
+function committerTime(commit: string, seconds: number): string {
+  if (Number.isSafeInteger(seconds) && seconds >= FIRST_SECOND && seconds <= LAST_SECOND)
+    return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+  throw new DeployError("SOURCE_UNKNOWN", `commit ${commit.slice(0, 12)} has no date that can be told`, {
+    hint: "make the commit again with the clock set right (git commit --amend --no-edit), and build that",
+  });
+}
 
 async function gitOutput(directory: string, env: NodeJS.ProcessEnv, args: string[]): Promise<string | undefined> {
   // A checkout made by another user (a container's root) is still the one being built: reading it runs nothing.

@@ -1,6 +1,7 @@
 /** Addresses of repositories as people write them, with the credentials taken out: what is left may be shown. */
 import { statSync } from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { DeployError } from "../errors.ts";
 
 export interface AddressInputs {
@@ -33,45 +34,74 @@ export function readAddress(inputs: AddressInputs): Address {
 }
 
 function resolve({ repository, server, ssh, directory }: AddressInputs): string {
-  if (repository.startsWith("-") || /[\u0000-\u001f]/.test(repository)) {
-    throw new DeployError(
-      "USAGE",
-      `${JSON.stringify(withoutCredentials(repository))} is not the address of a repository`,
-      {
-        hint: ADDRESSES,
-      },
-    );
-  }
-  if (/^(?:https?|ssh|file):\/\/./i.test(repository) || isScpForm(repository)) return optionless(repository);
-  if (/^[a-z][a-z0-9+.-]*:/i.test(repository)) {
-    throw new DeployError("USAGE", `${withoutCredentials(repository)}: an address this program does not speak`, {
-      hint: ADDRESSES,
-    });
-  }
+  if (repository.startsWith("-") || /[\u0000-\u001f]/.test(repository))
+    throw refuse(JSON.stringify(withoutCredentials(repository)), "not the address of a repository");
+  if (/^(?:https?|ssh|file):\/\/./i.test(repository) || isScpForm(repository)) return speakable(repository);
+  const shown = withoutCredentials(repository);
+  if (/^[a-z][a-z0-9+.-]*:/i.test(repository)) throw refuse(shown, "an address this program does not speak");
   const local = path.resolve(directory, repository);
-  if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || repository.startsWith(".") || isDirectory(local)) return local;
+  if (isPath(repository)) return local;
+  if (repository.includes("@") && !isDirectory(local))
+    throw refuse(shown, "no directory, and for another address https:// or a path behind : is missing");
+  if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || isDirectory(local)) return local;
   const name = repository.replace(/\.git$/, "");
   const host = (server ?? "https://github.com").replace(/\/+$/, "");
   // The port of the web server is not that of ssh.
-  return ssh ? `git@${new URL(host).hostname}:${name}.git` : `${host}/${name}.git`;
+  return ssh ? `git@${hostnameOf(host)}:${name}.git` : `${host}/${name}.git`;
 }
 
-/** ssh takes a host or user that begins with a dash for an option (CVE-2017-1000117); git refuses too, less clearly. */
-function optionless(address: string): string {
-  if (!/^ssh:\/\/(?:[^/]*@)?-|^-|^[^/:]*@-/.test(address)) return address;
-  throw new DeployError("USAGE", `${JSON.stringify(withoutCredentials(address))} is not the address of a repository`, {
-    hint: ADDRESSES,
+/** The host of the server that jobs run on. Throws USAGE where GITHUB_SERVER_URL is no address. */
+export function hostnameOf(server: string): string {
+  if (URL.canParse(server)) return new URL(server).hostname;
+  throw new DeployError("USAGE", `GITHUB_SERVER_URL: expected an address such as https://github.com, found ${server}`, {
+    hint: "unset it, or name the repository with its whole address",
   });
 }
 
+/** Throws USAGE for what git or ssh would take for something else, and for a secret where none is asked for. */
+function speakable(address: string): string {
+  const shown = withoutCredentials(address);
+  // ssh takes a host or user that begins with a dash for an option (CVE-2017-1000117); git refuses too, less clearly.
+  if (/^ssh:\/\/(?:[^/]*@)?-|^-|^[^/:]*@-/.test(address))
+    throw refuse(JSON.stringify(shown), "not the address of a repository");
+  if (/^ssh:\/\/[^/]*:[^/]*@/i.test(address)) throw refuse(shown, "no password goes to ssh; give a deploy key");
+  // What stands before a password's slash would be the host.
+  if (/^https?:\/\/[^/@]*:[^/@]*\/[^@]*[^/@]@/i.test(address))
+    throw refuse(shown, "in a user name or token / is written %2F, and in a path @ is written %40");
+  if (/^file:/i.test(address) && !isDecodable(address)) throw refuse(shown, "expected file:///PATH, on this machine");
+  if (/^ssh:/i.test(address) && !isDecodable(address)) throw refuse(shown, "not written as a URL is (% is %25 there)");
+  return address;
+}
+
+/** Whether a path can be had from it. */
+function isDecodable(address: string): boolean {
+  try {
+    const text = /^file:/i.test(address) ? fileURLToPath(address) : decodeURIComponent(address);
+    return !text.includes("\0");
+  } catch {
+    return false;
+  }
+}
+
+const refuse = (shown: string, what: string) => new DeployError("USAGE", `${shown}: ${what}`, { hint: ADDRESSES });
+
 const ADDRESSES = "owner/name, https://host/owner/name, git@host:owner/name, ssh://…, or a path";
 
-const isScpForm = (address: string) => /^[\w.-]+@[\w.-]+:(?!\/\/)/.test(address);
+const isScpForm = (address: string) => /^[\w.-]+@[\w.-]+:(?!\/\/)/.test(address) && !TOKEN.test(address);
+
+const isPath = (address: string) => /^[./]/.test(address);
 
 const isDirectory = (file: string) => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Text in which an address may stand, without the user and token that stand in the address. */
-export const withoutCredentials = (text: string) => text.replaceAll(/\/\/[^/\s]*@/g, "//");
+/** An address, however it is misspelt, without the user and token that stand in it. */
+export function withoutCredentials(address: string): string {
+  if (isPath(address)) return address;
+  const [, scheme = "", rest = ""] = /^((?:https?|ssh|file|oci(?:\+http)?):?\/+)?(.*)$/is.exec(address) ?? [];
+  const at = rest.lastIndexOf("@");
+  const user = rest.slice(0, at);
+  const isSecret = at > 0 && !user.endsWith("/") && (scheme !== "" || !/^[\w.-]+$/.test(user) || TOKEN.test(user));
+  return isSecret ? scheme + rest.slice(at + 1) : address;
+}
 
 function httpAddress(address: string): Address {
   let url: URL;

@@ -1,6 +1,7 @@
 /** The Action's inputs and event, as the runner gives them. Pure but for the event file. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { withoutCredentials } from "../destination/address.ts";
 import { DeployError } from "../errors.ts";
 import { configError } from "../inputs/config-error.ts";
 import type { RawInputs } from "../inputs/raw.ts";
@@ -61,6 +62,12 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
   const [token, sshKey, signingKey] = keys;
   keys.push(...tokensIn(input("deployment-repository")));
   const payload = readEvent(env.GITHUB_EVENT_PATH);
+  const waitFor = text("wait-for");
+  if (waitFor !== undefined && !isPage(waitFor))
+    problems.push('input "wait-for": expected an http or https URL without a user, such as https://mirage.io');
+  const server = env.GITHUB_SERVER_URL || "https://github.com";
+  if (!isPage(server))
+    problems.push(`GITHUB_SERVER_URL: expected an address such as https://github.com, found ${JSON.stringify(server)}`);
   const inputs: ActionInputs = {
     mode: mode as Mode,
     config: text("config"),
@@ -96,12 +103,12 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
     comment: flag("comment"),
     force: flag("force"),
     dryRun: flag("dry-run"),
-    waitFor: text("wait-for"),
+    waitFor,
     event: { name: env.GITHUB_EVENT_NAME ?? "", ref: env.GITHUB_REF ?? "", defaultBranch: payload.defaultBranch },
     pullRequest: payload.pullRequest,
     finishedRun: payload.finishedRun,
     repository: env.GITHUB_REPOSITORY ?? "",
-    server: env.GITHUB_SERVER_URL || "https://github.com",
+    server,
     directory: env.GITHUB_WORKSPACE || process.cwd(),
     // A key is masked line by line: the runner compares lines.
     secrets: keys
@@ -112,10 +119,20 @@ export function readActionInputs(input: (name: string) => string, env: NodeJS.Pr
   return inputs;
 }
 
-/** What stands before the @ of an address, whole and in its parts. */
+/** Whether `fetch` would ask there; it refuses addresses with a user in them. */
+function isPage(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const { protocol, username, password } = new URL(address);
+  return /^https?:$/.test(protocol) && username === "" && password === "";
+}
+
+/** What stands before the @ of an address, however the rest of it is misspelt, whole and in its parts. */
 function tokensIn(address: string): string[] {
-  const [, userinfo] = /\/\/([^/\s]*)@/.exec(address) ?? [];
-  return userinfo === undefined ? [] : [userinfo, ...userinfo.split(":").filter((part) => part.length > 15)];
+  const shown = withoutCredentials(address);
+  if (shown === address) return [];
+  const [scheme = ""] = /^[a-z+]+:?\/+/i.exec(shown) ?? [];
+  const userinfo = address.slice(scheme.length, address.lastIndexOf("@"));
+  return [userinfo, ...userinfo.split(/[:/]/).filter((part) => part.length > 15)];
 }
 
 interface Payload {
@@ -132,7 +149,8 @@ function readEvent(file: string | undefined): Payload {
     workflow_run?: RunPayload;
   };
   try {
-    payload = JSON.parse(readFileSync(file, "utf8"));
+    // Of a text or a number nothing would be found; of null not even that can be asked.
+    payload = JSON.parse(readFileSync(file, "utf8")) ?? {};
   } catch (error) {
     throw new DeployError("IO_FAILED", `the event payload ${file} cannot be read`, { cause: error });
   }

@@ -50,7 +50,7 @@ export async function prepareGuest(context: HostContext, release: string, runtim
       ...(await equip(context, tender, spec, makePlace(context, directory, release))),
     };
   } catch (error) {
-    discardGuestDirectory(directory);
+    discardGuestDirectory(context, directory);
     throw error;
   }
 }
@@ -93,11 +93,13 @@ export function removeGuestDirectories({ store }: HostContext, keep: string | un
   if (!existsSync(store.guests)) return;
   for (const entry of readdirSync(store.guests)) {
     const directory = path.join(store.guests, entry);
-    if (directory !== keep) discardGuestDirectory(directory);
+    if (directory !== keep) discardGuestDirectory({ store }, directory);
   }
 }
 
-export function discardGuestDirectory(directory: string): void {
+/** Only what is a guest's: what says where a guest was may be damaged. */
+export function discardGuestDirectory({ store }: Pick<HostContext, "store">, directory: string): void {
+  if (path.dirname(path.resolve(directory)) !== path.resolve(store.guests)) return;
   rmSync(directory, { recursive: true, force: true });
 }
 

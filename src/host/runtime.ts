@@ -56,12 +56,17 @@ function isWritable(directory: string): boolean {
 
 const happened = v.object({ at: v.string(), ok: v.boolean(), message: v.string() });
 
+const moment = v.pipe(
+  v.string(),
+  v.check((text) => !Number.isNaN(Date.parse(text)), "expected a time"),
+);
+
 const statusSchema = v.object({
   /** Of the supervisor. */
   pid: v.number(),
-  since: v.string(),
+  since: moment,
   phase: v.string(),
-  guest: v.optional(v.object({ release: v.string(), since: v.string(), pid: v.nullable(v.number()) })),
+  guest: v.optional(v.object({ release: v.string(), since: moment, pid: v.nullable(v.number()) })),
   /** The last look at the repository, the last probe, the last change of release. */
   poll: v.optional(happened),
   probe: v.optional(happened),

@@ -193,7 +193,7 @@ export class Supervisor {
     } catch (error) {
       return this.#failed(release, `it cannot be launched: ${messageOf(error)}`);
     }
-    if (this.#directory !== undefined) discardGuestDirectory(this.#directory);
+    if (this.#directory !== undefined) discardGuestDirectory(this.#context, this.#directory);
     this.#directory = running.directory;
     const how = [tenderOf(this.#context), ...(running.pid === null ? [] : [`process ${running.pid}`])].join(", ");
     this.#reporter.say(release, `launched (${how})${running.note === undefined ? "" : `; ${running.note}`}`);

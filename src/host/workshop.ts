@@ -53,7 +53,7 @@ export class Workshop {
 
   /** Forgets the guest that is ready: what it is to be given has changed. */
   drop(): void {
-    if (this.#prepared) discardGuestDirectory(this.#prepared.directory);
+    if (this.#prepared) discardGuestDirectory(this.#context, this.#prepared.directory);
     this.#prepared = undefined;
   }
 

@@ -54,7 +54,11 @@ const launch = v.pipe(
 );
 
 const health = v.strictObject({
-  url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s]+$/, "expected an http or https URL")),
+  url: v.pipe(
+    v.string(),
+    v.regex(/^https?:\/\/[^\s]+$/, "expected an http or https URL"),
+    v.check((url) => URL.canParse(url), "expected a URL with a host and a port that there can be"),
+  ),
   timeout: v.optional(duration, "30s"),
   status: v.optional(
     v.pipe(

@@ -133,6 +133,7 @@ const checks = v.strictObject({
         v.pipe(
           v.string(),
           v.regex(/^https?:\/\/[^/\s]+(?:\/[^\s]*)?$/, "expected the site's address, such as https://mirage.io"),
+          v.check((url) => URL.canParse(url), "expected a URL with a host and a port that there can be"),
         ),
       ),
       "clean-urls": v.optional(v.boolean()),

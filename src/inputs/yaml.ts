@@ -1,5 +1,16 @@
 /** A YAML file as a layer of values that remembers the line of each. Pure. */
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import {
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from "yaml";
 import type { Layer, Path } from "./layers.ts";
 
 /** A configuration larger than this is not one (bytes). */
@@ -27,9 +38,10 @@ export function yamlLayer(text: string, file: string): Layer {
       `${file}${lineAt(document.contents?.range?.[0])}: expected keys and values, found ${Array.isArray(values) ? "a list" : typeof values}`,
     ]);
   }
+  const pairs = new PairFinder();
   return {
     values: values as Record<string, unknown>,
-    origin: (path) => `${file}${lineAt(positionOf(document.contents, path))}`,
+    origin: (path) => `${file}${lineAt(positionOf(document.contents, path, pairs))}`,
   };
 }
 
@@ -44,13 +56,32 @@ function refuseDeep(value: unknown, depth = 0): void {
 
 const broken = (file: string, problems: readonly string[]): Layer => ({ values: {}, origin: () => file, problems });
 
+/** Finds the pairs of maps by key: where all of many keys are mistakes, each is looked for. */
+class PairFinder {
+  readonly #pairs = new Map<YAMLMap, Map<string, Pair>>();
+
+  find(map: YAMLMap, key: string): Pair | undefined {
+    let pairs = this.#pairs.get(map);
+    if (!pairs) {
+      // Of a key that is there twice the first counts.
+      pairs = new Map(
+        map.items
+          .toReversed()
+          .flatMap((item): [string, Pair][] => (isScalar(item.key) ? [[String(item.key.value), item]] : [])),
+      );
+      this.#pairs.set(map, pairs);
+    }
+    return pairs.get(key);
+  }
+}
+
 /** Offset of the key (or list item) at `path`, or of the innermost thing on the way that exists. */
-function positionOf(root: Node | null, path: Path): number | undefined {
+function positionOf(root: Node | null, path: Path, pairs: PairFinder): number | undefined {
   let node: unknown = root;
   let position = root?.range?.[0];
   for (const key of path) {
     if (isMap(node)) {
-      const pair = node.items.find((item: Pair) => isScalar(item.key) && String(item.key.value) === String(key));
+      const pair = pairs.find(node, String(key));
       if (!isPair(pair)) break;
       if (isNode(pair.key)) position = pair.key.range?.[0] ?? position;
       node = pair.value;

@@ -56,6 +56,15 @@ export function parseAddress(address: string): RegistryAddress {
 export const isLoopback = (url: URL): boolean => LOOPBACK.test(url.host);
 
 function badName(host: string, name: string): DeployError {
+  if (/@(?!sha256:)/.test(name)) {
+    return new DeployError(
+      "USAGE",
+      "the user name or token in the address is not written as in a URL: / is %2F there",
+      {
+        hint: HINT,
+      },
+    );
+  }
   const shown = JSON.stringify(name.slice(0, MAX_LENGTH));
   if (name === "") return new DeployError("USAGE", `oci://${host}: no name of a repository`, { hint: HINT });
   const isLong = host.length + name.length > MAX_LENGTH;

@@ -300,6 +300,13 @@ describe("mistakes", () => {
     assert.match(message, /input "layout"/);
   });
 
+  test("of the runner do not fail a step that has done its work", async () => {
+    await using project = await newProject();
+    const result = await act(project, { env: { GITHUB_STEP_SUMMARY: "" } });
+    assert.equal(result.conclusion, "success", result.log);
+    assert.match(result.log, /the summary of this run cannot be shown/);
+  });
+
   test("a failing build is reported with its exit code", async () => {
     await using project = await newProject();
     const result = await act(project, { inputs: { build: "echo so far; exit 7" } });

@@ -96,6 +96,20 @@ describe("an address", () => {
     "https://",
     "https://u:%zz@host/",
     "o/r\nhttps://evil.example",
+    "x-access-token:secret@github.com/o/r",
+    "u:secret@github.com/o/r",
+    "ghp_secret@github.com/o/r",
+    "ghp_secret@github.com:o/r",
+    "https:/u:secret@github.com/o/r",
+    "https//u:secret@github.com/o/r",
+    "https://u:12/secret@localhost:1/x",
+    "ssh://u:secret@localhost/x",
+    "ssh://localhost/%zz",
+    "file://u:secret@host/x",
+    "file://host/x",
+    "file:///a%2fb",
+    "file:///%zz",
+    "file:///a%00b",
   ]) {
     test(`${JSON.stringify(address)} is refused, and shows no credentials`, () => {
       const { code, message } = thrownBy(() => opened(address));
@@ -103,6 +117,24 @@ describe("an address", () => {
       assert.doesNotMatch(message, /secret/);
     });
   }
+
+  for (const [address, url] of [
+    ["/srv/no@where", "/srv/no@where"],
+    ["./no@where", "/nowhere/no@where"],
+    ["https://ghe.example:8443/@me/repo", "https://ghe.example:8443/@me/repo"],
+    ["git@host:a@b", "git@host:a@b"],
+    ["ssh://git@host:22/a@b", "ssh://git@host:22/a@b"],
+    ["file:///srv/a%20b", "file:///srv/a%20b"],
+  ] as const) {
+    test(`${address} has no credentials in it`, () => {
+      assert.equal(opened(address).url, url);
+    });
+  }
+
+  test("of the job's server has to be one", () => {
+    const error = thrownBy(() => opened("o/r", { env: { GITHUB_SERVER_URL: "garbage" }, sshKey: KEY() }));
+    assert.deepEqual([error.code, /GITHUB_SERVER_URL/.test(error.message)], ["USAGE", true]);
+  });
 
   test("of the web and a deploy key do not go together, and the hint says what does", () => {
     const error = thrownBy(() => opened("https://github.com/o/r", { sshKey: KEY() }));

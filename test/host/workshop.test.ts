@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import type { HostContext } from "../../src/host/context.ts";
-import { prepareGuest } from "../../src/host/prepare.ts";
+import { discardGuestDirectory, prepareGuest } from "../../src/host/prepare.ts";
 import { HostStore } from "../../src/host/store.ts";
 import { Workshop } from "../../src/host/workshop.ts";
 import { readHostConfig } from "../../src/inputs/config.ts";
@@ -85,4 +85,17 @@ test("cleaning up after a launch leaves a release alone that is on its way", asy
   assert.equal((await workshop.take(three)).release, three);
   await workshop.end();
   assert.deepEqual([existsSync(secret("fat")), existsSync(secret("tar"))], [false, false]);
+});
+
+test("of what is said to be a guest's directory only those go that are", async () => {
+  await using directory = await tempDir("guests");
+  const store = new HostStore(directory.join("state"));
+  const victim = directory.join("victim");
+  const guest = path.join(store.guests, "1-x");
+  for (const place of [victim, guest, path.join(guest, "below")]) mkdirSync(place, { recursive: true });
+  for (const place of [victim, store.guests, path.join(store.guests, ".."), path.join(guest, "below"), "/"])
+    discardGuestDirectory({ store }, place);
+  assert.ok(existsSync(victim) && existsSync(path.join(guest, "below")) && existsSync(store.directory));
+  discardGuestDirectory({ store }, guest);
+  assert.ok(!existsSync(guest));
 });

@@ -267,6 +267,7 @@ describe("host.yml", () => {
   });
 
   const wrong: readonly (readonly [string, string, string])[] = [
+    ["a page that cannot be asked", 'health: {url: "http://["}', "host.yml:5: health.url: expected a URL with a host"],
     ["a command for another tender", "launch: {command: [a]}", "host.yml:5: launch.command: nothing runs it"],
     [
       "a tender without its command",

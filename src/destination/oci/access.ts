@@ -5,6 +5,7 @@ import { dockerCredentials } from "../../registry/docker-config.ts";
 import { openRegistry, type Registry } from "../../registry/registry.ts";
 import type { Log } from "../../util/log.ts";
 import type { AccessInputs } from "../access.ts";
+import { hostnameOf } from "../address.ts";
 
 /** Throws USAGE for an address that is none, and for a deploy key, which no registry takes. Asks nobody. */
 export function registryFor(inputs: AccessInputs & { readonly log: Log }): Registry {
@@ -32,6 +33,6 @@ function tokenFor(host: string, { token, server, env }: AccessInputs): string | 
 
 /** Whether a host is where a forge keeps the packages of its repositories. */
 export function isRegistryOf(server: string, host: string): boolean {
-  const own = new URL(server).hostname;
+  const own = hostnameOf(server);
   return (own === "github.com" ? ["ghcr.io"] : [`containers.${own}`, `docker.${own}`]).includes(host);
 }

@@ -13,13 +13,13 @@ import {
 } from "yaml";
 import type { Layer, Path } from "./layers.ts";
 
-/** A configuration larger than this is not one (bytes). */
-const MAX_CONFIG = 1024 * 1024;
+/** A configuration larger than this is not one (characters). To look for keys that are there twice takes their number squared. */
+const MAX_CONFIG = 256 * 1024;
 
 /** Parses `text` (called `file` in messages). Syntax mistakes become problems of the layer, with their lines. */
 export function yamlLayer(text: string, file: string): Layer {
   if (text.length > MAX_CONFIG)
-    return broken(file, [`${file}: ${text.length} bytes; a configuration has at most ${MAX_CONFIG}`]);
+    return broken(file, [`${file}: ${text.length} characters; a configuration has at most ${MAX_CONFIG}`]);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const lineAt = (offset: number | undefined) => (offset === undefined ? "" : `:${lines.linePos(offset).line}`);

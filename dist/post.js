@@ -1,1 +1,1 @@
-import{c as e}from"./chunks/chunk-WEIND3IQ.js";import"./chunks/chunk-QGLLQ2SE.js";import"./chunks/chunk-6G3DHZTC.js";import"./chunks/chunk-ZGL6BNSK.js";import"./chunks/chunk-LDXI2OCE.js";e();
+import{c as e}from"./chunks/chunk-TDSGHKXI.js";import"./chunks/chunk-PRGUHXG6.js";import"./chunks/chunk-GQ4VFG45.js";import"./chunks/chunk-C32ALVN4.js";import"./chunks/chunk-LDXI2OCE.js";e();

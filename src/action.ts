@@ -49,7 +49,8 @@ async function main(): Promise<void> {
     await core.summary.addRaw(result.summary).write();
   } catch (error) {
     // Everything is done by now; a step that fails would say otherwise.
-    log.warning(`the summary of this run cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+    const { messageOf } = await import("./errors.ts");
+    log.warning(`the summary of this run cannot be shown: ${messageOf(error)}`);
   }
   if (result.failure !== undefined) core.setFailed(result.failure);
 }

@@ -9,10 +9,10 @@ import { makeVolume } from "./artifact/volumes.ts";
 import { runBuild } from "./build/build.ts";
 import { readSource, type Source, uncommittedFiles } from "./build/source.ts";
 import type { BootReport } from "./checks/boot/report.ts";
-import { BOOT_CHECK, bootFindings } from "./checks/boot.ts";
+import { bootFindings } from "./checks/boot.ts";
 import { type CheckSubject, type Finding, runChecks, type Severity } from "./checks/check.ts";
 import { applyIgnores, IGNORE_RULE, passes } from "./checks/ignore.ts";
-import { CHECKS } from "./checks/index.ts";
+import { CHECK_IDS, CHECKS } from "./checks/index.ts";
 import type { Destination, Published, PublishOptions } from "./destination/destination.ts";
 import { DeployError } from "./errors.ts";
 import type { Config } from "./inputs/schema.ts";
@@ -220,8 +220,6 @@ async function bootKernels(
   const { bootRelease } = await import("./checks/boot/boot-release.ts");
   return bootRelease({ release, settings: checks.boot, secretSizes: new Map(sizes), env, log });
 }
-
-const CHECK_IDS = [...CHECKS.map(({ id }) => id), BOOT_CHECK];
 
 function judge(found: readonly Finding[], boot: readonly BootReport[] | undefined, { checks }: Config): Judged {
   const booted = boot ? bootFindings(boot, checks.boot?.required ?? false) : [];

@@ -219,7 +219,7 @@ async function checkCommand(argv: readonly string[], whole: boolean): Promise<vo
     if (name === undefined || ["help", "json", "quiet"].includes(name)) continue;
     assert.ok(name in command.options, `${found.name} has no option --${name}`);
   }
-  if (whole && !found.rest.includes("--help")) parseCommand(command, found.rest);
+  if (whole && !found.rest.includes("--help")) await parseCommand(command, found.rest);
 }
 
 describe("help", () => {

@@ -2,6 +2,7 @@
  * The checks, in the order they run: what keeps a release from starting, what keeps a guest from finding its files, then
  * the site itself. A new check is one file, one line here and in inputs/schema.ts, and one page in docs/checks/.
  */
+import { BOOT_CHECK } from "./boot.ts";
 import { caseCollisions } from "./case-collisions.ts";
 import type { Check } from "./check.ts";
 import { fatPortability } from "./fat-portability.ts";
@@ -36,3 +37,6 @@ export const CHECKS: readonly Check[] = [
   releaseSize,
   reproducible,
 ];
+
+/** Ids that a finding can have; booting runs what the others only look at, and is not on their list. */
+export const CHECK_IDS: readonly string[] = [...CHECKS.map(({ id }) => id), BOOT_CHECK];

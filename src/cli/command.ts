@@ -2,7 +2,6 @@
 import { parseArgs } from "node:util";
 import { DeployError } from "../errors.ts";
 import type { Log } from "../util/log.ts";
-import { nearestOf } from "../util/nearest.ts";
 
 export interface Option {
   /** What the value is called in help; a switch where absent. */
@@ -55,7 +54,7 @@ export const COMMON: Readonly<Record<string, Option>> = {
 };
 
 /** Reads the arguments of a verb; throws USAGE with every mistake. */
-export function parseCommand(command: Command, argv: readonly string[]): Arguments {
+export async function parseCommand(command: Command, argv: readonly string[]): Promise<Arguments> {
   const options = { ...command.options, ...COMMON };
   const problems = argv.filter((word) => word.includes("\ufffd")).map(misspelt);
   const values = new Map<string, string[]>();
@@ -68,7 +67,7 @@ export function parseCommand(command: Command, argv: readonly string[]): Argumen
       else positionals.push(token.value);
     } else {
       const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
-      const problem = option ? optionProblem(token, option, values) : noOption(token.rawName, options);
+      const problem = option ? optionProblem(token, option, values) : await noOption(token.rawName, options);
       if (problem) problems.push(problem);
       values.set(token.name, [...(values.get(token.name) ?? []), ...(token.value === undefined ? [] : [token.value])]);
       collecting = option?.multiple ? token.name : undefined;
@@ -112,7 +111,9 @@ function tokens(argv: readonly string[], options: Readonly<Record<string, Option
   return parsed.tokens as readonly Token[];
 }
 
-function noOption(rawName: string, options: Readonly<Record<string, Option>>): string {
+/** What knows slips of the pen is loaded when there is one. */
+async function noOption(rawName: string, options: Readonly<Record<string, Option>>): Promise<string> {
+  const { nearestOf } = await import("../util/nearest.ts");
   const nearest = nearestOf(rawName.replace(/^-+/, ""), Object.keys(options));
   return `${rawName}: there is no such option${nearest === undefined ? "" : `; did you mean --${nearest}?`}`;
 }

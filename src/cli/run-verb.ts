@@ -31,7 +31,7 @@ async function run(argv: readonly string[], program: Program): Promise<number> {
     process.stdout.write(group);
     return argv.length === 1 ? 2 : 0;
   }
-  if (!found) throw noVerb(argv, group);
+  if (!found) throw await noVerb(argv, group);
   const command: Command = await found.verb.load();
   const rest = found.rest.map((word) => (word === "-h" ? "--help" : word));
   if (rest.includes("--help")) {
@@ -47,13 +47,13 @@ async function run(argv: readonly string[], program: Program): Promise<number> {
       },
     );
   }
-  const args = parseCommand(command, rest);
+  const args = await parseCommand(command, rest);
   return command.run(args, openIo(argv, program));
 }
 
-function noVerb(argv: readonly string[], group: string | undefined): DeployError {
+async function noVerb(argv: readonly string[], group: string | undefined): Promise<DeployError> {
   const words = argv.slice(0, 2).filter((word) => !word.startsWith("-"));
-  const nearest = nearestVerb(words);
+  const nearest = await nearestVerb(words);
   const list = group === undefined ? "--help lists the verbs" : `${argv[0]} --help lists its verbs`;
   return new DeployError("USAGE", `there is no verb ${JSON.stringify(words.join(" ") || argv[0])}`, {
     hint: `${nearest === undefined ? "" : `did you mean ${nearest}? `}unikernel-deploy ${list}`,

@@ -1,5 +1,4 @@
 /** The verbs of the command line. Each is loaded only when it is asked for. */
-import { nearestOf } from "../util/nearest.ts";
 import type { Command } from "./command.ts";
 
 interface Verb {
@@ -80,7 +79,8 @@ export function findVerb(argv: readonly string[]): { name: string; verb: Verb; r
 }
 
 /** The verb that was probably meant by words that are none: misspelt, or the second of two; undefined where none is near. */
-export function nearestVerb([first = "", second = ""]: readonly string[]): string | undefined {
+export async function nearestVerb([first = "", second = ""]: readonly string[]): Promise<string | undefined> {
+  const { nearestOf } = await import("../util/nearest.ts");
   const names = Object.keys(VERBS);
   const group = names.filter((name) => name.startsWith(`${first} `)).map((name) => name.slice(first.length + 1));
   if (group.length > 0) {

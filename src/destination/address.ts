@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeployError } from "../errors.ts";
+import { TOKEN } from "../registry/address.ts";
 
 export interface AddressInputs {
   /** https, http, ssh or git@host:path address, a path, or owner/name on `server`. May carry user:token@. */
@@ -46,8 +47,9 @@ function resolve({ repository, server, ssh, directory }: AddressInputs): string 
   if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || isDirectory(local)) return local;
   const name = repository.replace(/\.git$/, "");
   const host = (server ?? "https://github.com").replace(/\/+$/, "");
+  const hostname = hostnameOf(host);
   // The port of the web server is not that of ssh.
-  return ssh ? `git@${hostnameOf(host)}:${name}.git` : `${host}/${name}.git`;
+  return ssh ? `git@${hostname}:${name}.git` : `${host}/${name}.git`;
 }
 
 /** The host of the server that jobs run on. Throws USAGE where GITHUB_SERVER_URL is no address. */
@@ -121,8 +123,6 @@ function httpAddress(address: string): Address {
   if (isGitlab(url, credentials) && !url.pathname.endsWith(".git")) url.pathname += ".git";
   return { url: url.href, transport: "http", ...credentials };
 }
-
-const TOKEN = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-)|^[A-Za-z0-9_.-]{20,}$/;
 
 /** user:token, a token alone where the user stands, and what GitHub's oldest instructions say: token:x-oauth-basic. */
 function credentialsOf(username: string, password: string): Pick<Address, "username" | "token"> {

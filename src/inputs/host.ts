@@ -1,6 +1,6 @@
 /** host.yml: what a host follows and how it runs it. schema/host.v1.json is generated from it. Pure. */
 import * as v from "valibot";
-import { branch, directory, duration, line, memory, releaseName, TENDERS, text } from "./schema.ts";
+import { askable, branch, directory, duration, line, memory, releaseName, TENDERS, text } from "./schema.ts";
 import { TARGETS, VOLUME_NAME } from "../manifest/schema.ts";
 
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}:)?(\d{1,5}):(\d{1,5})$/;
@@ -54,11 +54,7 @@ const launch = v.pipe(
 );
 
 const health = v.strictObject({
-  url: v.pipe(
-    v.string(),
-    v.regex(/^https?:\/\/[^\s]+$/, "expected an http or https URL"),
-    v.check((url) => URL.canParse(url), "expected a URL with a host and a port that there can be"),
-  ),
+  url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s]+$/, "expected an http or https URL"), askable),
   timeout: v.optional(duration, "30s"),
   status: v.optional(
     v.pipe(

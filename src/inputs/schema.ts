@@ -98,6 +98,12 @@ function isPattern(value: string): boolean {
   }
 }
 
+/** Of a text that looks like a URL: its host or port may still be none. */
+export const askable = v.check<string, string>(
+  (url) => URL.canParse(url),
+  "expected a URL with a host and a port that there can be",
+);
+
 /** `checks.<id>`: one check's settings. */
 const severity = v.optional(v.picklist(["error", "warning", "note", "off"]));
 const severityOnly = v.optional(v.strictObject({ severity }));
@@ -133,7 +139,7 @@ const checks = v.strictObject({
         v.pipe(
           v.string(),
           v.regex(/^https?:\/\/[^/\s]+(?:\/[^\s]*)?$/, "expected the site's address, such as https://mirage.io"),
-          v.check((url) => URL.canParse(url), "expected a URL with a host and a port that there can be"),
+          askable,
         ),
       ),
       "clean-urls": v.optional(v.boolean()),

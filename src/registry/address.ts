@@ -77,7 +77,8 @@ function badName(host: string, name: string): DeployError {
   return new DeployError("USAGE", `${shown} is not the name of a repository in a registry`, { hint });
 }
 
-const TOKEN = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-)|^[A-Za-z0-9_.-]{20,}$/;
+/** What stands alone in the place of a user and is a token, or begins like one of a forge. */
+export const TOKEN = /^(?:gh[a-z]_|github_pat_|gl[a-z]+-)|^[A-Za-z0-9_.-]{20,}$/;
 
 /** user:token, a user alone, or a token alone in its place. */
 function parseUserinfo(userinfo: string): Credentials {

@@ -159,8 +159,7 @@ function connectionError(error: unknown, { address, signal, env }: Circumstances
 }
 
 /** Ports that fetch asks nobody at, as those of other protocols (Fetch standard, "Port blocking"). It has no code for that. */
-const isBadPort = (error: unknown) =>
-  error instanceof Error && error.cause instanceof Error && error.cause.message === "bad port";
+const isBadPort = (error: unknown) => messageOf(causeOf(error)) === "bad port";
 
 const PROXY = "to go through HTTPS_PROXY, set NODE_USE_ENV_PROXY=1 (Node 24); else check the address and the network";
 

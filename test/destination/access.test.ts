@@ -132,8 +132,10 @@ describe("an address", () => {
   }
 
   test("of the job's server has to be one", () => {
-    const error = thrownBy(() => opened("o/r", { env: { GITHUB_SERVER_URL: "garbage" }, sshKey: KEY() }));
-    assert.deepEqual([error.code, /GITHUB_SERVER_URL/.test(error.message)], ["USAGE", true]);
+    for (const more of [{}, { sshKey: KEY() }]) {
+      const error = thrownBy(() => opened("o/r", { env: { GITHUB_SERVER_URL: "garbage" }, ...more }));
+      assert.deepEqual([error.code, /GITHUB_SERVER_URL/.test(error.message)], ["USAGE", true]);
+    }
   });
 
   test("of the web and a deploy key do not go together, and the hint says what does", () => {

@@ -1,0 +1,1 @@
+import{b as t}from"./chunk-C32ALVN4.js";function a(e,r,o){if(e.kind==="laid-out")return e.layout(r,o);throw new t("CONFIG_INVALID",`where a file lies in a ${e.name} image depends on its content`,{hint:"store this volume with layout: image"})}export{a};

@@ -1,0 +1,1 @@
+import{b as r}from"./chunk-C32ALVN4.js";function e(n,t){let i=n.length===1?"a mistake in the configuration":`${n.length} mistakes in the configuration`;return new r("CONFIG_INVALID",i,{problems:n,hint:t})}export{e as a};

@@ -1,1 +1,0 @@
-import{a as t}from"./chunk-ZGL6BNSK.js";function a(e,r,o){if(e.kind==="laid-out")return e.layout(r,o);throw new t("CONFIG_INVALID",`where a file lies in a ${e.name} image depends on its content`,{hint:"store this volume with layout: image"})}export{a};

@@ -1,1 +1,0 @@
-import{a as r}from"./chunk-ZGL6BNSK.js";function e(n,t){let i=n.length===1?"a mistake in the configuration":`${n.length} mistakes in the configuration`;return new r("CONFIG_INVALID",i,{problems:n,hint:t})}export{e as a};

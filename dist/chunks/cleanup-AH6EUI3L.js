@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-WEIND3IQ.js";import"./chunk-QGLLQ2SE.js";import"./chunk-6G3DHZTC.js";import"./chunk-ZGL6BNSK.js";import"./chunk-LDXI2OCE.js";export{a as atEnd,b as endEverything,c as sweepTemporaries};

@@ -1,0 +1,1 @@
+import{a,b,c}from"./chunk-TDSGHKXI.js";import"./chunk-PRGUHXG6.js";import"./chunk-GQ4VFG45.js";import"./chunk-C32ALVN4.js";import"./chunk-LDXI2OCE.js";export{a as atEnd,b as endEverything,c as sweepTemporaries};

@@ -1,1 +1,0 @@
-import{a,b,c,d,e,f,g,h,i,j,k,l,m,n,o}from"./chunk-6G3DHZTC.js";import"./chunk-ZGL6BNSK.js";import"./chunk-LDXI2OCE.js";export{k as fileSource,o as ioError,m as isSystemError,d as keepTrack,e as loseTrack,g as makeDirectories,j as openFile,b as ownerOf,l as readFully,f as removeTemporaries,c as removeTree,i as syncDirectory,a as tempDir,n as toldError,h as writeAtomic};

@@ -83,7 +83,7 @@ const PURE = [
   /^image\//,
   /^kernel\//,
   /^manifest\//,
-  /^checks\/(?!boot)/,
+  /^checks\/(?!boot\/)/,
   /^inputs\//,
   /^report\//,
   /^(?:plan|errors)\.ts$/,

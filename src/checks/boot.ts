@@ -19,9 +19,9 @@ export function bootFindings(reports: readonly BootReport[], required: boolean):
 }
 
 function failures(report: BootReport): Finding[] {
-  const { kernel, tender, reason, hint, mismatched, mismatches, console } = report;
+  const { kernel, tender, reason, hint, mismatched, mismatches, console: lines } = report;
   const with_ = tender === null ? "" : ` with ${tender}`;
-  const said = console.length === 0 ? "" : `; last lines of the console: ${console.slice(-3).join(" / ")}`;
+  const said = lines.length === 0 ? "" : `; last lines of the console: ${lines.slice(-3).join(" / ")}`;
   const main = {
     path: kernel,
     message: `${kernel} does not pass${with_}: ${reason}${said}`,
